@@ -1,0 +1,219 @@
+// What a loaded configuration is: every default filled in, every name resolved, every unit in the base unit
+// (milliseconds, bytes). `load.ts` is the only maker; the master and its stages are the readers.
+import type {ContainerPlan, Plan, PlanStep, Property, SourceStamp, Template} from '../worker/protocol/plan.ts'
+
+/** A value that lives in the secrets overlay, by name. */
+export interface SecretRef {
+  readonly secret: string
+}
+
+export interface Config {
+  readonly title: string
+  /** Where people reach the master, with a final slash; null: the address it listens on. */
+  readonly url: string | null
+  readonly timezone: string
+  readonly secrets: {readonly directory: string | null}
+  /** Who may look without a token. Changing anything always needs one. */
+  readonly access: {readonly read: 'open' | 'closed'}
+  readonly changeSources: readonly ChangeSource[]
+  readonly workers: readonly WorkerConfig[]
+  readonly builders: readonly Builder[]
+  readonly schedulers: readonly Scheduler[]
+  readonly promotions: Promotions
+  readonly reporters: readonly Reporter[]
+  readonly retention: Retention
+}
+
+export type ChangeSource = GitSource | WebhookSource
+
+export interface GitSource {
+  readonly kind: 'git'
+  readonly name: string
+  readonly url: string
+  /** Branch names or globs (`release/*`). */
+  readonly branches: readonly string[]
+  readonly pollIntervalMs: number
+  /** User name and password (or token) for HTTP, or a private key file's content for ssh. */
+  readonly credentials: {readonly user: string | null; readonly password: SecretRef | null; readonly sshKey: SecretRef | null}
+}
+
+export interface WebhookSource {
+  readonly kind: 'webhook'
+  readonly name: string
+  readonly dialect: 'github' | 'gitea' | 'gitlab'
+  readonly secret: SecretRef
+  /** Repositories (clone URLs or `owner/name`) it accepts; empty accepts every one. */
+  readonly repositories: readonly string[]
+  /** A git source that the hook wakes instead of recording changes itself: one list of changes, no poll to wait for. */
+  readonly wakes: string | null
+}
+
+export interface WorkerConfig {
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  /** null leaves it to the worker. */
+  readonly maxBuilds: number | null
+}
+
+export interface Builder {
+  readonly name: string
+  readonly tags: readonly string[]
+  readonly description: string
+  readonly requires: Readonly<Record<string, string>>
+  /** Workers that may build it, by name; empty: every worker with the labels. */
+  readonly workers: readonly string[]
+  readonly container: ContainerPlan | null
+  readonly env: Readonly<Record<string, Template>>
+  readonly properties: Readonly<Record<string, Property>>
+  readonly timeoutMs: number | null
+  /** Merge waiting requests of the same branch into the newest. */
+  readonly collapseRequests: boolean
+  readonly priority: number
+  /** Grace after INT and after TERM. */
+  readonly intGraceMs: number
+  readonly termGraceMs: number
+  readonly steps: readonly Step[]
+}
+
+/** A step as configured; its kind's own file knows the options and expands it. */
+export interface Step {
+  readonly kind: string
+  readonly name: string
+  readonly options: unknown
+}
+
+/** What a step kind may use to make its part of a plan. */
+export interface Expansion {
+  readonly builder: Builder
+  readonly sourceStamps: readonly SourceStamp[]
+  readonly source: (name: string) => ChangeSource | undefined
+}
+
+export type Scheduler = SingleBranch | Nightly | Force
+
+interface SchedulerCommon {
+  readonly name: string
+  readonly builders: readonly string[]
+  readonly properties: Readonly<Record<string, Property>>
+  /** Higher first; added to the builder's. */
+  readonly priority: number
+  readonly reason: string | null
+}
+
+export interface SingleBranch extends SchedulerCommon {
+  readonly kind: 'singleBranch'
+  readonly source: string
+  /** A branch or glob. */
+  readonly branch: string
+  /** Quiet time in milliseconds before a build; null builds each change at once. */
+  readonly treeStableTimerMs: number | null
+  /** Only changes that touch a file matching one of these globs; empty: all. */
+  readonly files: readonly string[]
+}
+
+export interface Nightly extends SchedulerCommon {
+  readonly kind: 'nightly'
+  readonly cron: string
+  readonly timezone: string
+  readonly source: string | null
+  readonly branch: string | null
+  readonly onlyIfChanged: boolean
+  /** What to do about due times that passed while no master ran. */
+  readonly missed: 'once' | 'skip'
+}
+
+export interface Force extends SchedulerCommon {
+  readonly kind: 'force'
+  readonly label: string
+  /** The source that a branch and revision are of; null: the builder's first. */
+  readonly source: string | null
+  readonly branch: string | null
+  readonly parameters: readonly Parameter[]
+}
+
+export interface Parameter {
+  readonly name: string
+  readonly kind: 'string' | 'text' | 'integer' | 'boolean' | 'choice'
+  readonly label: string
+  readonly required: boolean
+  readonly default: Property | null
+  readonly choices: readonly string[]
+  /** A linear-time (RE2) pattern that a text must match whole. */
+  readonly pattern: string | null
+  readonly min: number | null
+  readonly max: number | null
+}
+
+export interface Promotions {
+  /** A cron expression in the configuration's time zone; null: only by command. */
+  readonly schedule: string | null
+  readonly committer: {readonly name: string; readonly email: string}
+  readonly rules: readonly PromotionRule[]
+}
+
+export type PromotionRule = FastForward | Merge
+
+export interface FastForward {
+  readonly kind: 'fastForward'
+  readonly name: string
+  readonly source: string
+  readonly from: string
+  readonly to: string
+  readonly green: Green
+}
+
+export interface Merge {
+  readonly kind: 'merge'
+  readonly name: string
+  readonly source: string
+  readonly from: string
+  readonly to: string
+  /** Holes: `revision`, `from`, `to`, `rule`. */
+  readonly message: Template
+}
+
+export interface Green {
+  readonly builders: readonly string[]
+  /** latestFinished: the newest finished build decides; newestGreen: the newest green commit, whatever came later. */
+  readonly policy: 'latestFinished' | 'newestGreen'
+  /** Which results are green. */
+  readonly accept: readonly ('success' | 'warnings')[]
+  /** Whose builds count: builds of these origins. */
+  readonly origins: readonly ('scheduler' | 'force' | 'rebuild' | 'trigger' | 'api')[]
+}
+
+export interface Reporter {
+  readonly kind: 'webhook'
+  readonly name: string
+  readonly url: string | SecretRef
+  readonly dialect: 'json'
+  readonly on: readonly ReportEvent[]
+  readonly builders: readonly string[]
+  /** Signs the body: `X-Ostler-Signature-256: sha256=HMAC`. */
+  readonly secret: SecretRef | null
+}
+
+/** problem: a build went from good to bad; fixed: the reverse. */
+export type ReportEvent = 'started' | 'finished' | 'success' | 'failure' | 'problem' | 'fixed' | 'promoted' | 'conflict'
+
+export interface Retention {
+  /** Ages in milliseconds; null keeps for ever. */
+  readonly buildsMs: number | null
+  readonly logsMs: number | null
+  readonly artifactsMs: number | null
+  /** The newest builds of each builder that are kept whatever their age. */
+  readonly keepLatest: number
+}
+
+/** One thing wrong with a configuration. `path` such as `builders[0].steps[3].timeout`; line and column from 1. */
+export interface Problem {
+  readonly file: string
+  readonly line: number
+  readonly column: number
+  readonly path: string
+  readonly message: string
+}
+
+export type Loaded = {readonly config: Config; readonly problems: readonly []} | {readonly config: null; readonly problems: readonly Problem[]}
+
+export type {ContainerPlan, Plan, PlanStep, Property, SourceStamp, Template}
