@@ -1,6 +1,7 @@
 // Who may do what: every route names its policy, and one hook decides on the route that really matched. A route
 // without a policy keeps the server from starting.
 import type {FastifyInstance, FastifyRequest} from 'fastify'
+import type {Actor} from '../world/store/audit.ts'
 import type {Needs} from './needs.ts'
 import {Refusal} from './refusals.ts'
 
@@ -128,6 +129,23 @@ export const isHttps = (request: FastifyRequest, needs: Needs) =>
 export const cookieName = (request: FastifyRequest, needs: Needs) =>
   isHttps(request, needs) ? '__Host-ostler' : 'ostler'
 
-/** The name to record for a mutation. */
-export const actor = (request: FastifyRequest): string =>
-  request.caller.kind === 'nobody' ? 'nobody' : request.caller.kind === 'worker' ? `worker ${request.caller.name}` : request.caller.name
+/** Who a mutation is recorded for. */
+export const actorOf = (request: FastifyRequest): Actor => ({who: nameOf(request.caller), address: request.ip})
+
+function nameOf(caller: Caller): string {
+  if (caller.kind === 'nobody') return 'nobody'
+  return caller.kind === 'worker' ? `worker ${caller.name}` : caller.name
+}
+
+/** Whether a request that was admitted when a stream began would be admitted still. */
+export async function mayStay(request: FastifyRequest, needs: Needs): Promise<boolean> {
+  const {policy} = request.routeOptions.config
+  if (!policy) return false
+  try {
+    admit(await identify(request, needs), policy, needs.settings.config().access.read === 'open')
+    return true
+  } catch (error) {
+    if (error instanceof Refusal) return false
+    throw error
+  }
+}
