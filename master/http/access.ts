@@ -61,7 +61,7 @@ export function guard(app: FastifyInstance, needs: Needs): void {
     }
     if (!policy) throw new Refusal(403, 'forbidden', 'this route has no policy')
     request.caller = policy === 'hook' ? {kind: 'nobody', refused: null} : await identify(request, needs)
-    admit(request.caller, policy, needs.settings.config().access.read === 'open')
+    admit(request.caller, policy, needs.settings().config.access.read === 'open')
     refuseForeignPages(request, needs, stream === true || policy === 'worker')
   })
 }
@@ -117,13 +117,13 @@ function refuseForeignPages(request: FastifyRequest, needs: Needs, stream: boole
 }
 
 function isOurs(origin: string, request: FastifyRequest, needs: Needs): boolean {
-  const {url} = needs.settings.config()
+  const {url} = needs.settings().config
   if (url !== null && new URL(url).origin === origin) return true
   return origin === `${request.protocol}://${request.host}`
 }
 
 export const isHttps = (request: FastifyRequest, needs: Needs) =>
-  request.protocol === 'https' || (needs.settings.config().url?.startsWith('https:') ?? false)
+  request.protocol === 'https' || (needs.settings().config.url?.startsWith('https:') ?? false)
 
 /** The `__Host-` prefix makes browsers refuse the cookie from anywhere but this host over https. */
 export const cookieName = (request: FastifyRequest, needs: Needs) =>
@@ -142,7 +142,7 @@ export async function mayStay(request: FastifyRequest, needs: Needs): Promise<bo
   const {policy} = request.routeOptions.config
   if (!policy) return false
   try {
-    admit(await identify(request, needs), policy, needs.settings.config().access.read === 'open')
+    admit(await identify(request, needs), policy, needs.settings().config.access.read === 'open')
     return true
   } catch (error) {
     if (error instanceof Refusal) return false

@@ -2,6 +2,7 @@
 import type {FastifyError, FastifyReply, FastifyRequest} from 'fastify'
 import {hasZodFastifySchemaValidationErrors, isResponseSerializationError} from 'fastify-type-provider-zod'
 import {STATUS_CODES} from 'node:http'
+import type {Say} from '../world/say.ts'
 
 export interface InputProblem {
   readonly path: string
@@ -28,11 +29,12 @@ export const badInput = (detail: string, problems: readonly InputProblem[]) =>
   new Refusal(422, 'bad-input', detail, problems)
 
 /** Sends an error as a problem document; what is our own fault is logged and shown without its inside. */
-export function answerError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) {
-  const refusal = asRefusal(error, request)
-  if (refusal.status >= 500) request.log.error({err: error}, refusal.code)
-  return sendRefusal(reply, refusal)
-}
+export const answerErrors =
+  (say: Say) => (error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) => {
+    const refusal = asRefusal(error, request)
+    if (refusal.status === 500) say.error({err: error, request: request.id, url: request.url}, 'a request failed')
+    return sendRefusal(reply, refusal)
+  }
 
 export function sendRefusal(reply: FastifyReply, refusal: Refusal) {
   return reply

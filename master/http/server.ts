@@ -12,7 +12,7 @@ import {binaryFrameMax} from '../../worker/protocol/messages.ts'
 import {guard} from './access.ts'
 import {EventFeed} from './feed.ts'
 import type {Needs} from './needs.ts'
-import {answerError, Refusal, sendRefusal} from './refusals.ts'
+import {answerErrors, Refusal, sendRefusal} from './refusals.ts'
 import {apiRoutes} from './routes/index.ts'
 import {hookRoutes} from './routes/hooks.ts'
 import {outsideRoutes} from './routes/outside.ts'
@@ -27,13 +27,13 @@ export const bodyBytesMax = 1024 * 1024
 /** The server, ready to listen; closing it ends every stream and tells the workers to dial again. */
 export async function createServer(needs: Needs): Promise<FastifyInstance> {
   const app = fastify({
-    ...(needs.logger ? {loggerInstance: needs.logger, disableRequestLogging: true} : {logger: false}),
+    logger: false,
     bodyLimit: bodyBytesMax,
     trustProxy: 'loopback',
     requestTimeout: 0,
     forceCloseConnections: 'idle',
     routerOptions: {maxParamLength: 300},
-  }) as unknown as FastifyInstance
+  })
   const streams = new Streams()
   const feed = new EventFeed(needs.store, needs.bells)
   app.addHook('preClose', (done) => {
@@ -41,7 +41,7 @@ export async function createServer(needs: Needs): Promise<FastifyInstance> {
     feed.close()
     done()
   })
-  app.setErrorHandler(answerError)
+  app.setErrorHandler(answerErrors(needs.say))
   app.setNotFoundHandler((request, reply) =>
     sendRefusal(reply, new Refusal(404, 'not-found', `there is nothing at ${request.method} ${request.url.slice(0, 200)}`)),
   )
@@ -112,6 +112,6 @@ const headers = (needs: Needs) => ({
     },
   },
   // A host may serve other things beside us: only this name, and only when it is served over https.
-  hsts: needs.settings.config().url?.startsWith('https:') ? {includeSubDomains: false} : false,
+  hsts: needs.settings().config.url?.startsWith('https:') ? {includeSubDomains: false} : false,
   crossOriginEmbedderPolicy: false,
 })

@@ -32,7 +32,7 @@ export function builderRoutes(api: Api, needs: RouteNeeds): void {
       },
     },
     async ({query}) => {
-      const {builders} = needs.settings.config()
+      const {builders} = needs.settings().config
       const shown = builders.filter((builder) => query.tag === undefined || builder.tags.includes(query.tag))
       return {items: await answer(shown), next: null}
     },
@@ -41,7 +41,7 @@ export function builderRoutes(api: Api, needs: RouteNeeds): void {
     '/builders/:name',
     {config: {policy: 'read'}, schema: {summary: 'One builder', params: nameParams, response: {200: builderShape}}},
     async ({params}) => {
-      const builder = needs.settings.config().builders.find((one) => one.name === params.name)
+      const builder = needs.settings().config.builders.find((one) => one.name === params.name)
       const [found] = builder ? await answer([builder]) : []
       if (!found) throw notFound('builder', params.name)
       return found

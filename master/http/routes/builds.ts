@@ -91,7 +91,7 @@ export function buildRoutes(api: Api, needs: RouteNeeds): void {
     async (request, reply) => {
       const basis = await readRebuildBasis(needs.store, request.params.id)
       if (!basis) throw notFound('build', request.params.id)
-      const builder = needs.settings.config().builders.find((one) => one.name === basis.builder)
+      const builder = needs.settings().config.builders.find((one) => one.name === basis.builder)
       if (!builder) throw new Refusal(409, 'no-builder', `the builder ${basis.builder} is not configured any more`)
       const actor = actorOf(request)
       const submitted = await needs.store.transaction(async (tx) => {

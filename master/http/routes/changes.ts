@@ -62,7 +62,7 @@ export function changeRoutes(api: Api, needs: RouteNeeds): void {
     },
     async (request, reply) => {
       const {body} = request
-      const source = needs.settings.config().changeSources.find((one) => one.name === body.source)
+      const source = needs.settings().config.changeSources.find((one) => one.name === body.source)
       if (!source) throw badInput('a change is of a source', [{path: 'source', message: `there is no source ${body.source}`}])
       const actor = actorOf(request)
       const recorded = await needs.store.transaction(async (tx) => {
@@ -89,7 +89,7 @@ export function changeRoutes(api: Api, needs: RouteNeeds): void {
     {config: {policy: 'read'}, schema: {summary: 'Change sources and how their polling goes', response: {200: list(sourceShape)}}},
     async () => {
       const standings = await readSources(needs.store)
-      const items = needs.settings.config().changeSources.map(({name, kind}) => {
+      const items = needs.settings().config.changeSources.map(({name, kind}) => {
         const found = standings.find((standing) => standing.source === name)
         return {
           name,

@@ -13,7 +13,7 @@ export function configRoutes(api: Api, needs: RouteNeeds): void {
       config: {policy: 'operator'},
       schema: {summary: 'The configuration in force; secrets only by name', response: {200: z.object({version: z.string().nullable(), config: z.json()})}},
     },
-    async () => ({version: needs.settings.version(), config: JSON.parse(JSON.stringify(needs.settings.config())) as z.infer<ReturnType<typeof z.json>>}),
+    async () => ({version: needs.settings().version, config: JSON.parse(JSON.stringify(needs.settings().config)) as z.infer<ReturnType<typeof z.json>>}),
   )
   api.post(
     '/config/reload',
@@ -26,7 +26,7 @@ export function configRoutes(api: Api, needs: RouteNeeds): void {
       },
     },
     async (request) => {
-      const {version, problems} = await needs.settings.reload()
+      const {version, problems} = await needs.reload()
       await audit(needs.store, actorOf(request), 'config.reload', version ?? '', {problems: problems.length})
       if (problems.length > 0)
         throw new Refusal(

@@ -28,7 +28,7 @@ export function hookRoutes(scope: FastifyInstance, needs: Needs): void {
       schema: {summary: 'A forge tells about a push; its signature is checked, and a repeated delivery answers the same'},
     },
     async (request, reply) => {
-      const source = needs.settings.config().changeSources.find((one) => one.name === request.params.source)
+      const source = needs.settings().config.changeSources.find((one) => one.name === request.params.source)
       if (source?.kind !== 'webhook') throw notFound('hook', request.params.source)
       const bytes = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
       await verify(needs, source, request.headers, bytes)
@@ -46,7 +46,7 @@ export function hookRoutes(scope: FastifyInstance, needs: Needs): void {
 async function verify(needs: Needs, source: WebhookSource, headers: Headers, bytes: Buffer): Promise<void> {
   const proof = signature(source.dialect, headers)
   if (proof.proof === 'none') throw new Refusal(401, 'no-signature', `${proof.because}; ${source.name} listens to ${source.dialect}`)
-  const secret = await needs.secret(source.secret.secret)
+  const secret = await needs.settings().secrets.read(source.secret.secret)
   const [given, expected] =
     proof.proof === 'hmac'
       ? [Buffer.from(proof.hex, 'hex'), createHmac('sha256', secret).update(bytes).digest()]

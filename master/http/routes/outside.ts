@@ -22,7 +22,7 @@ export function outsideRoutes(app: FastifyInstance, needs: Needs): void {
   )
   app.get<{Params: {file: string}}>('/badge/:file', {config: {policy: 'read'}}, async (request, reply) => {
     const name = /^(.+)\.svg$/.exec(request.params.file)?.[1]
-    const builder = needs.settings.config().builders.find((one) => one.name === name)
+    const builder = needs.settings().config.builders.find((one) => one.name === name)
     if (!builder) throw notFound('badge', request.params.file)
     const [found] = await readBuilders(needs.store, [builder.name])
     const last = await lastResult(needs, builder.name)
@@ -32,7 +32,7 @@ export function outsideRoutes(app: FastifyInstance, needs: Needs): void {
       .send(badge(builder.name, found?.state === 'paused' ? 'paused' : (last ?? 'no builds')))
   })
   app.get('/cc.xml', {config: {policy: 'read'}}, async (_request, reply) => {
-    const {builders, url} = needs.settings.config()
+    const {builders, url} = needs.settings().config
     const found = await readBuilders(needs.store, builders.map((builder) => builder.name))
     const finished = await readFinished(needs, builders.map((builder) => builder.name))
     const projects = found.map(({name, running}) => {

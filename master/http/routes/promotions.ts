@@ -13,7 +13,7 @@ const ruleParams = z.object({rule: z.string().max(300)})
 
 export function promotionRoutes(api: Api, needs: RouteNeeds): void {
   const ruleNamed = (name: string): PromotionRule => {
-    const rule = needs.settings.config().promotions.rules.find((one) => one.name === name)
+    const rule = needs.settings().config.promotions.rules.find((one) => one.name === name)
     if (!rule) throw notFound('promotion rule', name)
     return rule
   }
@@ -21,7 +21,7 @@ export function promotionRoutes(api: Api, needs: RouteNeeds): void {
     '/promotions',
     {config: {policy: 'read'}, schema: {summary: 'Every rule and where it stands', response: {200: list(promotionShape)}}},
     async () => {
-      const {rules} = needs.settings.config().promotions
+      const {rules} = needs.settings().config.promotions
       const standings = await readStandings(needs.store, rules.map((rule) => rule.name))
       const items = rules.map((rule, place): Promotion => {
         const {latest = null, lastAction = null} = standings[place] ?? {}

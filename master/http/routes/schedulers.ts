@@ -29,7 +29,7 @@ export function schedulerRoutes(api: Api, needs: RouteNeeds): void {
     async () => {
       const rows = await needs.store.query<{name: string; due_at: Date | null}>('SELECT name, due_at FROM schedulers')
       const dueAt = new Map(rows.map((row) => [row.name, row.due_at]))
-      const items = needs.settings.config().schedulers.map((scheduler) => asScheduler(scheduler, dueAt.get(scheduler.name) ?? null))
+      const items = needs.settings().config.schedulers.map((scheduler) => asScheduler(scheduler, dueAt.get(scheduler.name) ?? null))
       return {items, next: null}
     },
   )
@@ -45,12 +45,12 @@ export function schedulerRoutes(api: Api, needs: RouteNeeds): void {
       },
     },
     async (request, reply) => {
-      const scheduler = needs.settings.config().schedulers.find((one) => one.name === request.params.name)
+      const scheduler = needs.settings().config.schedulers.find((one) => one.name === request.params.name)
       if (!scheduler) throw notFound('scheduler', request.params.name)
       if (scheduler.kind !== 'force') throw new Refusal(409, 'not-force', `${scheduler.name} is of kind ${scheduler.kind}; only force can be asked`)
       const actor = actorOf(request)
       const order = readOrder(scheduler, request.body ?? {})
-      const {builders} = needs.settings.config()
+      const {builders} = needs.settings().config
       const idempotency = request.headers['idempotency-key']
       const submitted = await needs.store.transaction(async (tx) => {
         const submitted = await submitBuildset(tx, {

@@ -10,7 +10,7 @@ const sessionMs = 30 * 24 * 3_600_000
 
 export function sessionRoutes(api: Api, needs: RouteNeeds): void {
   const about = () => {
-    const {access, title} = needs.settings.config()
+    const {access, title} = needs.settings().config
     return {readOpen: access.read === 'open', title, version: needs.version}
   }
   api.get(

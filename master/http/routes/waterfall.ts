@@ -36,7 +36,7 @@ export function waterfallRoutes(api: Api, needs: RouteNeeds): void {
         throw new Refusal(400, 'bad-input', 'a window has its `from` before its `to` and is at most 31 days long', [
           {path: 'from', message: 'not a window'},
         ])
-      const {builders, promotions} = needs.settings.config()
+      const {builders, promotions} = needs.settings().config
       const named = query.builder === undefined ? null : [query.builder].flat()
       return await readWaterfall(needs.store, {
         from,

@@ -15,7 +15,7 @@ const summaries = {
 }
 
 export function workerRoutes(api: Api, needs: RouteNeeds): void {
-  const workers = () => readWorkers(needs.store, needs.settings.config().workers.map((worker) => worker.name))
+  const workers = () => readWorkers(needs.store, needs.settings().config.workers.map((worker) => worker.name))
   api.get(
     '/workers',
     {config: {policy: 'read'}, schema: {summary: 'Every worker, by name', response: {200: list(workerShape)}}},
@@ -39,7 +39,7 @@ export function workerRoutes(api: Api, needs: RouteNeeds): void {
       },
       async (request, reply) => {
         const {name} = request.params
-        const configured = needs.settings.config().workers.some((worker) => worker.name === name)
+        const configured = needs.settings().config.workers.some((worker) => worker.name === name)
         const known = await needs.store.transaction(async (tx) => {
           if (configured) await knowWorker(tx, name)
           return await wishWorker(tx, name, wish, actorOf(request), request.body?.reason ?? '')
@@ -64,7 +64,7 @@ export function workerRoutes(api: Api, needs: RouteNeeds): void {
       },
       async (request, reply) => {
         const {name} = request.params
-        if (!needs.settings.config().builders.some((builder) => builder.name === name)) throw notFound('builder', name)
+        if (!needs.settings().config.builders.some((builder) => builder.name === name)) throw notFound('builder', name)
         await needs.store.transaction((tx) => wishBuilder(tx, name, wish, actorOf(request), request.body?.reason ?? ''))
         needs.bells.ring('claims')
         return await reply.code(202).send({builder: name})
