@@ -235,11 +235,17 @@ export async function finish(tx: Sql, ends: readonly BuildEnd[]): Promise<void> 
     request_id: string
     buildset_id: string
   }>(
-    `UPDATE builds SET state = 'finished', result = n.result, summary = n.summary,
-            finished_at = greatest(coalesce(n.at, now()), coalesce(started_at, n.at, now()))
-     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[]) AS n (id, result, summary, at)
-     WHERE builds.id = n.id AND builds.state <> 'finished'
-     RETURNING builds.id, builder, number, builds.result, request_id, buildset_id`,
+    `WITH ended AS (
+       UPDATE builds SET state = 'finished', result = n.result, summary = n.summary,
+              finished_at = greatest(coalesce(n.at, now()), coalesce(started_at, n.at, now()))
+       FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[]) AS n (id, result, summary, at)
+       WHERE builds.id = n.id AND builds.state <> 'finished'
+       RETURNING builds.id, builder, number, builds.result, request_id, buildset_id, attempt
+     ), closed AS (
+       UPDATE attempts SET state = 'finished', ended_at = now() FROM ended
+       WHERE attempts.id = ended.attempt AND attempts.state IN ('offered', 'running')
+     )
+     SELECT id, builder, number, result, request_id, buildset_id FROM ended`,
     [
       ends.map((end) => end.build),
       ends.map((end) => end.result),

@@ -18,6 +18,7 @@ CREATE TABLE events (
   data jsonb NOT NULL
 );
 CREATE INDEX events_order ON events (xid, id);
+CREATE INDEX events_by_type ON events (type, xid, id);
 
 CREATE TABLE cursors (
   reader text PRIMARY KEY,
