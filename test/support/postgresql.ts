@@ -105,7 +105,7 @@ function commonSettings(folder: string, port: number): string[] {
     `port=${String(port)}`,
     `unix_socket_directories=${folder}`,
     'max_connections=300',
-    'log_min_messages=fatal',
+    'log_min_messages=log',
   ]
 }
 
@@ -121,7 +121,7 @@ async function untilReady(server: ChildProcess): Promise<string> {
   let said = ''
   const heard = new Promise<void>((resolve) => {
     const hear = (chunk: Buffer) => {
-      said += chunk.toString()
+      if (said.length < 100_000) said += chunk.toString()
       if (said.includes('database system is ready to accept connections')) resolve()
     }
     server.stdout?.on('data', hear)
