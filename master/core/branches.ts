@@ -4,7 +4,9 @@ import picomatch from 'picomatch'
 /** Whether a branch is one of the configured names or globs. A `*` stays within one part of the name, `**` does not. */
 export function branchMatcher(patterns: readonly string[]): (branch: string) => boolean {
   const exact = new Set(patterns)
-  const globs = patterns.filter((pattern) => /[*?[{(!]/.test(pattern)).map((pattern) => picomatch(pattern, {dot: true}))
+  const globs = patterns
+    .filter((pattern) => /[*?[{(!]/.test(pattern))
+    .map((pattern) => picomatch(pattern, {dot: true}))
   return (branch) => exact.has(branch) || globs.some((matches) => matches(branch))
 }
 

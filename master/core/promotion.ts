@@ -45,7 +45,11 @@ export interface FastForwardFacts extends Tips {
 
 export interface MergeFacts extends Tips {
   /** The last conflict of this rule, if any. */
-  readonly conflict: {readonly fromTip: string; readonly toTip: string; readonly files: readonly string[]} | null
+  readonly conflict: {
+    readonly fromTip: string
+    readonly toTip: string
+    readonly files: readonly string[]
+  } | null
 }
 
 /** Why a candidate was not taken, or that it was. */
@@ -83,11 +87,16 @@ export function judgeFastForward(rule: FastForward, facts: FastForwardFacts): De
   const early = judgeTips(rule, facts)
   if (early) return early
   if (facts.relation === 'diverged')
-    return plain('refuse', `${rule.to} and ${rule.from} have diverged: ${rule.to} has commits that ${rule.from} lacks`)
+    return plain(
+      'refuse',
+      `${rule.to} and ${rule.from} have diverged: ${rule.to} has commits that ${rule.from} lacks`,
+    )
 
   const blocks = rule.green.policy === 'latestFinished' ? blockers(rule, gates, facts) : null
   const sheet = tally(rule.green, gates, facts)
-  const chosen = facts.candidates.find((candidate) => candidate.descends && sheet.greens(candidate.revision) !== null)
+  const chosen = facts.candidates.find(
+    (candidate) => candidate.descends && sheet.greens(candidate.revision) !== null,
+  )
   const evidence: Evidence = {
     policy: rule.green.policy,
     accept: rule.green.accept,
@@ -99,12 +108,23 @@ export function judgeFastForward(rule: FastForward, facts: FastForwardFacts): De
   if (blocks) return {verdict: blocks.verdict, candidate: null, reasons: blocks.reasons, evidence}
   if (!chosen) {
     const first = evidence.excuses[0]
-    const reasons = [`no commit of ${rule.from} that ${rule.to} lacks is green on ${gates.join(', ')}`, ...(first ? [`${shortName(first.revision)}: ${first.because}`] : [])]
+    const reasons = [
+      `no commit of ${rule.from} that ${rule.to} lacks is green on ${gates.join(', ')}`,
+      ...(first ? [`${shortName(first.revision)}: ${first.because}`] : []),
+    ]
     return {verdict: 'wait', candidate: null, reasons, evidence}
   }
   const blessing = evidence.builds.map((build) => `${build.builder} #${build.number}`).join(', ')
-  const behind = facts.candidates[0]?.revision === chosen.revision ? [] : [`newer: ${shortName(facts.candidates[0]?.revision ?? '')}: ${evidence.excuses[0]?.because ?? ''}`]
-  return {verdict: 'promote', candidate: chosen.revision, reasons: [`${shortName(chosen.revision)} is green: ${blessing}`, ...behind], evidence}
+  const behind =
+    facts.candidates[0]?.revision === chosen.revision
+      ? []
+      : [`newer: ${shortName(facts.candidates[0]?.revision ?? '')}: ${evidence.excuses[0]?.because ?? ''}`]
+  return {
+    verdict: 'promote',
+    candidate: chosen.revision,
+    reasons: [`${shortName(chosen.revision)} is green: ${blessing}`, ...behind],
+    evidence,
+  }
 }
 
 /** Judges a rule that carries one branch into another by a merge commit. Whether it merges cleanly, git will say. */
@@ -114,7 +134,12 @@ export function judgeMerge(rule: Merge, facts: MergeFacts): Decision {
   const {conflict, fromTip, toTip} = facts
   if (conflict && conflict.fromTip === fromTip && conflict.toTip === toTip)
     return plain('wait', `still conflicting: ${conflictWords(conflict.files)}`)
-  return {verdict: 'promote', candidate: fromTip, reasons: [`${rule.to} lacks ${shortName(fromTip ?? '')} of ${rule.from}`], evidence: null}
+  return {
+    verdict: 'promote',
+    candidate: fromTip,
+    reasons: [`${rule.to} lacks ${shortName(fromTip ?? '')} of ${rule.from}`],
+    evidence: null,
+  }
 }
 
 /** Files in conflict, in a few words. */
@@ -129,7 +154,10 @@ export function orderRules(rules: readonly PromotionRule[]): PromotionRule[] {
   for (const kind of ['fastForward', 'merge'] as const) {
     let left = rules.filter((rule) => rule.kind === kind)
     while (left.length > 0) {
-      const ready = left.filter((rule) => !left.some((other) => other !== rule && other.source === rule.source && other.to === rule.from))
+      const ready = left.filter(
+        (rule) =>
+          !left.some((other) => other !== rule && other.source === rule.source && other.to === rule.from),
+      )
       // A circle has no right order: the configuration's own then.
       const next = ready.length > 0 ? ready : left
       ordered.push(...next)
@@ -163,7 +191,11 @@ function judgeTips(rule: PromotionRule, {fromTip, toTip, relation}: Tips): Decis
 }
 
 /** What each gate's newest finished build forbids. */
-function blockers(rule: FastForward, gates: readonly string[], facts: FastForwardFacts): {verdict: 'wait' | 'refuse'; reasons: string[]} | null {
+function blockers(
+  rule: FastForward,
+  gates: readonly string[],
+  facts: FastForwardFacts,
+): {verdict: 'wait' | 'refuse'; reasons: string[]} | null {
   const refusals: string[] = []
   const waits: string[] = []
   for (const gate of gates) {
@@ -175,16 +207,22 @@ function blockers(rule: FastForward, gates: readonly string[], facts: FastForwar
     const named = `${gate} #${build.number}, its newest, of ${shortName(build.revision)}`
     const place = facts.places[build.revision] ?? 'unknown'
     if (place === 'unknown') refusals.push(`${named}: the repository does not know that revision`)
-    else if (place === 'elsewhere') refusals.push(`${named}: that revision is not on ${rule.from} any more, which was rewound or rewritten`)
+    else if (place === 'elsewhere')
+      refusals.push(`${named}: that revision is not on ${rule.from} any more, which was rewound or rewritten`)
     else if (!isGreen(rule.green, build)) waits.push(`${named}: ${words[build.result]}`)
   }
   if (refusals.length > 0) return {verdict: 'refuse', reasons: [...refusals, ...waits]}
   return waits.length > 0 ? {verdict: 'wait', reasons: waits} : null
 }
 
-const words = {success: 'green', warnings: 'warnings, which do not count as green', failure: 'failed'} as const
+const words = {
+  success: 'green',
+  warnings: 'warnings, which do not count as green',
+  failure: 'failed',
+} as const
 
-const isGreen = (green: Green, build: GateBuild) => build.result !== 'failure' && green.accept.includes(build.result)
+const isGreen = (green: Green, build: GateBuild) =>
+  build.result !== 'failure' && green.accept.includes(build.result)
 
 interface Sheet {
   /** The blessing builds of a revision, one per gate; null when a gate has not blessed it. */
@@ -198,7 +236,9 @@ function tally(green: Green, gates: readonly string[], facts: FastForwardFacts):
   const at = (gate: string, revision: string) => byKey.get(`${gate}\n${revision}`)
   return {
     greens: (revision) => {
-      const builds = gates.flatMap((gate) => at(gate, revision) ?? []).filter((build) => isGreen(green, build))
+      const builds = gates
+        .flatMap((gate) => at(gate, revision) ?? [])
+        .filter((build) => isGreen(green, build))
       return builds.length === gates.length ? builds : null
     },
     excuse: (revision) =>
@@ -213,7 +253,12 @@ function tally(green: Green, gates: readonly string[], facts: FastForwardFacts):
 }
 
 /** Why each candidate that is newer than the chosen one was passed over. */
-function excuses(rule: FastForward, candidates: readonly Candidate[], chosen: Candidate | null, sheet: Sheet): Excuse[] {
+function excuses(
+  rule: FastForward,
+  candidates: readonly Candidate[],
+  chosen: Candidate | null,
+  sheet: Sheet,
+): Excuse[] {
   const passed = chosen ? candidates.slice(0, candidates.indexOf(chosen)) : candidates
   return passed.slice(0, excusesMax).map(({revision, descends}) => ({
     revision,
@@ -221,4 +266,9 @@ function excuses(rule: FastForward, candidates: readonly Candidate[], chosen: Ca
   }))
 }
 
-const plain = (verdict: Decision['verdict'], reason: string): Decision => ({verdict, candidate: null, reasons: [reason], evidence: null})
+const plain = (verdict: Decision['verdict'], reason: string): Decision => ({
+  verdict,
+  candidate: null,
+  reasons: [reason],
+  evidence: null,
+})

@@ -64,7 +64,12 @@ export class Git {
         await this.#make(mirror)
         await this.#fetchInto(source, mirror)
       }
-      return readRefs(wanted(await this.#local(mirror, ['for-each-ref', '--format=%(objectname) %(refname)', 'refs/heads/']), 'reading branches'))
+      return readRefs(
+        wanted(
+          await this.#local(mirror, ['for-each-ref', '--format=%(objectname) %(refname)', 'refs/heads/']),
+          'reading branches',
+        ),
+      )
     })
   }
 
@@ -72,7 +77,10 @@ export class Git {
   async readRemote(source: GitSource, branch: string): Promise<string | null> {
     const ref = `refs/heads/${branch}`
     const out = await this.#turn(source, async (mirror) =>
-      wanted(await this.#remote(source, mirror, ['ls-remote', '--heads', '--end-of-options', source.url, ref]), `asking ${source.name} for ${branch}`),
+      wanted(
+        await this.#remote(source, mirror, ['ls-remote', '--heads', '--end-of-options', source.url, ref]),
+        `asking ${source.name} for ${branch}`,
+      ),
     )
     const line = out.split('\n').find((text) => text.endsWith(`\t${ref}`))
     return line ? revisionOf(line.slice(0, line.indexOf('\t'))) : null
@@ -82,24 +90,60 @@ export class Git {
    * Moves one branch of the server from `expect` to `to`, or not at all: by an exact-value lease, after checking
    * that nothing is left behind, never by force.
    */
-  async push(source: GitSource, branch: string, move: {readonly expect: string; readonly to: string}): Promise<PushOutcome> {
+  async push(
+    source: GitSource,
+    branch: string,
+    move: {readonly expect: string; readonly to: string},
+  ): Promise<PushOutcome> {
     const expect = revisionOf(move.expect)
     const to = revisionOf(move.to)
     return await this.#turn(source, async (mirror) => {
       // A lease alone would also let the branch go backwards.
-      if (!(await this.#ancestor(mirror, expect, to))) return {outcome: 'refused', because: `${to} does not descend from ${expect}`}
+      if (!(await this.#ancestor(mirror, expect, to)))
+        return {outcome: 'refused', because: `${to} does not descend from ${expect}`}
       const ref = `refs/heads/${branch}`
-      const options = ['--porcelain', '--atomic', '--no-verify', '--no-follow-tags', '--recurse-submodules=no', `--force-with-lease=${ref}:${expect}`]
-      return classifyPush(await this.#remote(source, mirror, ['push', ...options, '--end-of-options', source.url, `${to}:${ref}`]))
+      const options = [
+        '--porcelain',
+        '--atomic',
+        '--no-verify',
+        '--no-follow-tags',
+        '--recurse-submodules=no',
+        `--force-with-lease=${ref}:${expect}`,
+      ]
+      return classifyPush(
+        await this.#remote(source, mirror, [
+          'push',
+          ...options,
+          '--end-of-options',
+          source.url,
+          `${to}:${ref}`,
+        ]),
+      )
     })
   }
 
   /** The commits that `tip` has and none of `known` has, each after its parents; of more than `limit`, the newest. */
-  async newCommits(source: GitSource, tip: string, known: readonly string[], limit: number): Promise<{revisions: string[]; more: boolean}> {
+  async newCommits(
+    source: GitSource,
+    tip: string,
+    known: readonly string[],
+    limit: number,
+  ): Promise<{revisions: string[]; more: boolean}> {
     const input = [revisionOf(tip), ...known.map((revision) => `^${revisionOf(revision)}`)].join('\n')
     const out = await this.#turn(source, async (mirror) =>
       wanted(
-        await this.#local(mirror, ['rev-list', '--topo-order', '--reverse', '--ignore-missing', `--max-count=${limit + 1}`, '--stdin'], `${input}\n`),
+        await this.#local(
+          mirror,
+          [
+            'rev-list',
+            '--topo-order',
+            '--reverse',
+            '--ignore-missing',
+            `--max-count=${limit + 1}`,
+            '--stdin',
+          ],
+          `${input}\n`,
+        ),
         'listing commits',
       ),
     )
@@ -118,8 +162,12 @@ export class Git {
   async has(source: GitSource, revisions: readonly string[]): Promise<Set<string>> {
     if (revisions.length === 0) return new Set()
     const input = `${revisions.map(revisionOf).join('\n')}\n`
-    const out = await this.#turn(source, async (mirror) => wanted(await this.#local(mirror, ['cat-file', '--batch-check'], input), 'looking for commits'))
-    return new Set(lines(out).flatMap((line) => (line.split(' ')[1] === 'commit' ? [line.split(' ')[0] as string] : [])))
+    const out = await this.#turn(source, async (mirror) =>
+      wanted(await this.#local(mirror, ['cat-file', '--batch-check'], input), 'looking for commits'),
+    )
+    return new Set(
+      lines(out).flatMap((line) => (line.split(' ')[1] === 'commit' ? [line.split(' ')[0] as string] : [])),
+    )
   }
 
   /** Whether `older` is reachable from `newer`; a commit is its own ancestor. */
@@ -132,7 +180,9 @@ export class Git {
     if (one === other) return 'same'
     if (await this.isAncestor(source, other, one)) return 'ahead'
     if (await this.isAncestor(source, one, other)) return 'behind'
-    const base = await this.#turn(source, (mirror) => this.#local(mirror, ['merge-base', revisionOf(one), revisionOf(other)]))
+    const base = await this.#turn(source, (mirror) =>
+      this.#local(mirror, ['merge-base', revisionOf(one), revisionOf(other)]),
+    )
     return base.out.trim() === '' ? 'unrelated' : 'diverged'
   }
 
@@ -145,7 +195,17 @@ export class Git {
   ): Promise<{commits: {revision: string; committedAt: number; descends: boolean}[]; more: boolean}> {
     const range = [revisionOf(from), `^${revisionOf(to)}`]
     const [history, path] = await this.#turn(source, async (mirror) => [
-      wanted(await this.#local(mirror, ['log', '--first-parent', '--format=%H %ct', `--max-count=${limit + 1}`, ...range, '--']), 'reading history'),
+      wanted(
+        await this.#local(mirror, [
+          'log',
+          '--first-parent',
+          '--format=%H %ct',
+          `--max-count=${limit + 1}`,
+          ...range,
+          '--',
+        ]),
+        'reading history',
+      ),
       wanted(await this.#local(mirror, ['rev-list', '--ancestry-path', ...range, '--']), 'reading history'),
     ])
     const descendants = new Set(lines(path))
@@ -160,7 +220,10 @@ export class Git {
   async countBetween(source: GitSource, to: string, from: string): Promise<number> {
     return Number(
       await this.#turn(source, async (mirror) =>
-        wanted(await this.#local(mirror, ['rev-list', '--count', revisionOf(from), `^${revisionOf(to)}`, '--']), 'counting commits'),
+        wanted(
+          await this.#local(mirror, ['rev-list', '--count', revisionOf(from), `^${revisionOf(to)}`, '--']),
+          'counting commits',
+        ),
       ),
     )
   }
@@ -168,7 +231,9 @@ export class Git {
   /** The tree of a commit: two commits with one tree hold the same files. */
   async treeOf(source: GitSource, revision: string): Promise<string> {
     return revisionOf(
-      await this.#turn(source, async (mirror) => wanted(await this.#local(mirror, ['rev-parse', `${revisionOf(revision)}^{tree}`]), 'reading a tree')),
+      await this.#turn(source, async (mirror) =>
+        wanted(await this.#local(mirror, ['rev-parse', `${revisionOf(revision)}^{tree}`]), 'reading a tree'),
+      ),
     )
   }
 
@@ -177,11 +242,22 @@ export class Git {
     source: GitSource,
     base: string,
     other: string,
-    commit: {readonly message: string; readonly committer: {readonly name: string; readonly email: string}; readonly at: number},
+    commit: {
+      readonly message: string
+      readonly committer: {readonly name: string; readonly email: string}
+      readonly at: number
+    },
   ): Promise<Merged> {
     const parents = [revisionOf(base), revisionOf(other)] as const
     return await this.#turn(source, async (mirror) => {
-      const answer = await this.#local(mirror, ['merge-tree', '--write-tree', '-z', '--name-only', '--no-messages', ...parents])
+      const answer = await this.#local(mirror, [
+        'merge-tree',
+        '--write-tree',
+        '-z',
+        '--name-only',
+        '--no-messages',
+        ...parents,
+      ])
       if (/unrelated histories/.test(answer.err)) return {merge: 'unrelated'}
       const [tree, ...files] = answer.out.split('\0').filter((field) => field !== '')
       if (answer.code === 1 && tree) return {merge: 'conflict', files: [...new Set(files)]}
@@ -196,25 +272,61 @@ export class Git {
         GIT_COMMITTER_EMAIL: email,
         GIT_COMMITTER_DATE: date,
       }
-      const made = await this.#local(mirror, ['commit-tree', revisionOf(tree), '-p', parents[0], '-p', parents[1], '-F', '-'], `${commit.message}\n`, env)
+      const made = await this.#local(
+        mirror,
+        ['commit-tree', revisionOf(tree), '-p', parents[0], '-p', parents[1], '-F', '-'],
+        `${commit.message}\n`,
+        env,
+      )
       return {merge: 'clean', tree, revision: revisionOf(wanted(made, 'making the merge commit'))}
     })
   }
 
   async #read(mirror: string, revisions: readonly string[]): Promise<Commit[]> {
     const input = `${revisions.map(revisionOf).join('\n')}\n`
-    const log = await this.#local(mirror, ['log', '--no-walk=unsorted', '--stdin', '-z', '--no-show-signature', '--encoding=UTF-8', `--format=${logFormat}`], input)
+    const log = await this.#local(
+      mirror,
+      [
+        'log',
+        '--no-walk=unsorted',
+        '--stdin',
+        '-z',
+        '--no-show-signature',
+        '--encoding=UTF-8',
+        `--format=${logFormat}`,
+      ],
+      input,
+    )
     const commits = parseLog(wanted(log, 'reading commits'))
     // Only the first parent: a merge shows what it brought to its branch.
-    const pairs = commits.map((commit) => [commit.revision, ...commit.parents.slice(0, 1)].join(' ')).join('\n')
-    const diff = await this.#local(mirror, ['diff-tree', '--stdin', '-r', '--root', '--raw', '-z', '--no-renames'], `${pairs}\n`)
+    const pairs = commits
+      .map((commit) => [commit.revision, ...commit.parents.slice(0, 1)].join(' '))
+      .join('\n')
+    const diff = await this.#local(
+      mirror,
+      ['diff-tree', '--stdin', '-r', '--root', '--raw', '-z', '--no-renames'],
+      `${pairs}\n`,
+    )
     const files = parseFiles(wanted(diff, 'reading file names'))
     return commits.map((commit) => ({...commit, ...files.get(commit.revision)}))
   }
 
   async #fetchInto(source: GitSource, mirror: string): Promise<void> {
-    const options = ['--prune', '--no-tags', '--force', '--no-write-fetch-head', '--no-recurse-submodules', '--quiet']
-    const answer = await this.#remote(source, mirror, ['fetch', ...options, '--end-of-options', source.url, '+refs/heads/*:refs/heads/*'])
+    const options = [
+      '--prune',
+      '--no-tags',
+      '--force',
+      '--no-write-fetch-head',
+      '--no-recurse-submodules',
+      '--quiet',
+    ]
+    const answer = await this.#remote(source, mirror, [
+      'fetch',
+      ...options,
+      '--end-of-options',
+      source.url,
+      '+refs/heads/*:refs/heads/*',
+    ])
     wanted(answer, `fetching ${source.name}`)
   }
 
@@ -224,8 +336,18 @@ export class Git {
     return answer.code === 0
   }
 
-  async #local(mirror: string, argv: readonly string[], input?: string, env?: RunOptions['env']): Promise<GitAnswer> {
-    return await runGit(this.#place, argv, {cwd: mirror, limitMs: this.#localMs, ...(input === undefined ? {} : {input}), ...(env ? {env} : {})})
+  async #local(
+    mirror: string,
+    argv: readonly string[],
+    input?: string,
+    env?: RunOptions['env'],
+  ): Promise<GitAnswer> {
+    return await runGit(this.#place, argv, {
+      cwd: mirror,
+      limitMs: this.#localMs,
+      ...(input === undefined ? {} : {input}),
+      ...(env ? {env} : {}),
+    })
   }
 
   async #remote(source: GitSource, mirror: string, argv: readonly string[]): Promise<GitAnswer> {
@@ -241,10 +363,12 @@ export class Git {
   async #turn<T>(source: GitSource, work: (mirror: string) => Promise<T>): Promise<T> {
     const name = createHash('sha256').update(`${source.name}\0${source.url}`).digest('hex').slice(0, 32)
     const mirror = join(this.#mirrors, name)
-    const turn = (this.#turns.get(mirror) ?? Promise.resolve()).catch(() => undefined).then(async () => {
-      if (!this.#ready.has(mirror)) await this.#open(mirror)
-      return await work(mirror)
-    })
+    const turn = (this.#turns.get(mirror) ?? Promise.resolve())
+      .catch(() => undefined)
+      .then(async () => {
+        if (!this.#ready.has(mirror)) await this.#open(mirror)
+        return await work(mirror)
+      })
     this.#turns.set(mirror, turn)
     return await turn
   }
@@ -268,7 +392,8 @@ export class Git {
 /** A whole object name; anything else never gets near git's command line. */
 function revisionOf(text: string): string {
   const name = text.trim()
-  if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(name)) throw new GitFault('failed', `${JSON.stringify(name.slice(0, 80))} is not a full revision`)
+  if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(name))
+    throw new GitFault('failed', `${JSON.stringify(name.slice(0, 80))} is not a full revision`)
   return name
 }
 
@@ -280,7 +405,8 @@ function readRefs(out: string): Fetched {
   const refused: {branch: string; because: string}[] = []
   for (const line of lines(out)) {
     const branch = line.slice(line.indexOf(' ') + 1).slice('refs/heads/'.length)
-    if (branch.startsWith('-')) refused.push({branch, because: 'a name that begins with - can be read as an option'})
+    if (branch.startsWith('-'))
+      refused.push({branch, because: 'a name that begins with - can be read as an option'})
     else if (branch.includes('\uFFFD')) refused.push({branch, because: 'its name is not UTF-8'})
     else refs[branch] = revisionOf(line.slice(0, line.indexOf(' ')))
   }

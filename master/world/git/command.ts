@@ -46,7 +46,17 @@ export interface Access {
 }
 
 /** What of the master's own environment git gets to see: where programs and proxies are, nothing else. */
-const passed = ['PATH', 'TMPDIR', 'http_proxy', 'https_proxy', 'no_proxy', 'all_proxy', 'HTTPS_PROXY', 'NO_PROXY', 'ALL_PROXY']
+const passed = [
+  'PATH',
+  'TMPDIR',
+  'http_proxy',
+  'https_proxy',
+  'no_proxy',
+  'all_proxy',
+  'HTTPS_PROXY',
+  'NO_PROXY',
+  'ALL_PROXY',
+]
 
 const allowedEnvironment = [
   'GIT_ALLOW_PROTOCOL',
@@ -75,7 +85,11 @@ const hardening = [
 ]
 
 /** Runs git once. Answers for every exit code; faults only when it could not start or ran out of time. */
-export async function runGit(place: GitPlace, argv: readonly string[], options: RunOptions): Promise<GitAnswer> {
+export async function runGit(
+  place: GitPlace,
+  argv: readonly string[],
+  options: RunOptions,
+): Promise<GitAnswer> {
   const limit = AbortSignal.timeout(options.limitMs)
   let answer: GitAnswer = {code: 0, out: '', err: ''}
   const git = simpleGit({
@@ -105,14 +119,21 @@ export async function runGit(place: GitPlace, argv: readonly string[], options: 
   try {
     await git.raw([...argv])
   } catch (error) {
-    if (limit.aborted) return {...answer, code: null, err: `${answer.err}\ngit took longer than ${options.limitMs / 1000} s`.trim()}
+    if (limit.aborted)
+      return {
+        ...answer,
+        code: null,
+        err: `${answer.err}\ngit took longer than ${options.limitMs / 1000} s`.trim(),
+      }
     throw error
   }
   return answer
 }
 
 function environment(place: GitPlace, options: RunOptions): Record<string, string> {
-  const inherited = passed.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]] as const]))
+  const inherited = passed.flatMap((name) =>
+    process.env[name] === undefined ? [] : [[name, process.env[name]] as const],
+  )
   return {
     ...Object.fromEntries(inherited as [string, string][]),
     HOME: place.home,
@@ -140,7 +161,11 @@ export async function openAccess(place: GitPlace, source: GitSource): Promise<Ac
   let keyFile: string | null = null
   if (password) {
     env['OSTLER_GIT_USER'] = singleLine(user ?? 'git', source, 'user')
-    env['OSTLER_GIT_PASSWORD'] = singleLine((await place.secret(password.secret)).replace(/\r?\n$/, ''), source, 'password')
+    env['OSTLER_GIT_PASSWORD'] = singleLine(
+      (await place.secret(password.secret)).replace(/\r?\n$/, ''),
+      source,
+      'password',
+    )
     // Bound to the configured server, so that a redirect elsewhere does not carry the password along.
     config.push(`credential.${serverOf(source.url)}.helper=${passwordHelper}`)
   }
@@ -163,7 +188,8 @@ const passwordHelper =
   '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n" "$OSTLER_GIT_USER" "$OSTLER_GIT_PASSWORD"; }; f'
 
 function singleLine(text: string, source: GitSource, what: string): string {
-  if (/[\n\r\0]/.test(text)) throw new GitFault('auth', `the ${what} of source ${source.name} has more than one line`)
+  if (/[\n\r\0]/.test(text))
+    throw new GitFault('auth', `the ${what} of source ${source.name} has more than one line`)
   return text
 }
 
@@ -178,13 +204,29 @@ function serverOf(url: string): string {
 
 function sshCommand(place: GitPlace, keyFile: string | null): string {
   const own = keyFile
-    ? ['-F', '/dev/null', '-i', keyFile, '-o', 'IdentitiesOnly=yes', '-o', `UserKnownHostsFile=${join(place.home, 'known_hosts')}`]
+    ? [
+        '-F',
+        '/dev/null',
+        '-i',
+        keyFile,
+        '-o',
+        'IdentitiesOnly=yes',
+        '-o',
+        `UserKnownHostsFile=${join(place.home, 'known_hosts')}`,
+      ]
     : []
-  const quiet = ['BatchMode=yes', 'StrictHostKeyChecking=accept-new', 'ConnectTimeout=20', 'ServerAliveInterval=15', 'ServerAliveCountMax=4']
+  const quiet = [
+    'BatchMode=yes',
+    'StrictHostKeyChecking=accept-new',
+    'ConnectTimeout=20',
+    'ServerAliveInterval=15',
+    'ServerAliveCountMax=4',
+  ]
   return ['ssh', ...own, ...quiet.flatMap((option) => ['-o', option])].map(shellWord).join(' ')
 }
 
-const shellWord = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
+const shellWord = (word: string) =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 
 const authWords =
   /authentication failed|could not read (username|password)|permission denied \(|invalid credentials|returned error: 40[13]|host key verification failed|access denied/i
@@ -203,12 +245,22 @@ export function faultKind(answer: GitAnswer): GitFault['kind'] {
 
 /** Git's own words, short, on few lines, and without a password that a URL may hold. */
 export function tidyWords(text: string): string {
-  const lines = text.split('\n').map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('hint:'))
-  return lines.slice(0, 8).join('; ').replace(/(\w+:\/\/)[^/@\s]*@/g, '$1').slice(0, 1000)
+  const lines = text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('hint:'))
+  return lines
+    .slice(0, 8)
+    .join('; ')
+    .replace(/(\w+:\/\/)[^/@\s]*@/g, '$1')
+    .slice(0, 1000)
 }
 
 /** The answer of a run that had to succeed. */
 export function wanted(answer: GitAnswer, what: string): string {
   if (answer.code === 0) return answer.out
-  throw new GitFault(faultKind(answer), `${what}: ${tidyWords(answer.err) || `git ended with ${answer.code}`}`)
+  throw new GitFault(
+    faultKind(answer),
+    `${what}: ${tidyWords(answer.err) || `git ended with ${answer.code}`}`,
+  )
 }

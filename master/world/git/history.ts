@@ -27,7 +27,13 @@ export function parseLog(out: string): Commit[] {
   const fields = out.split('\0')
   const commits: Commit[] = []
   for (let at = 0; at + fieldCount <= fields.length; at += fieldCount) {
-    const [revision, parents, author, seconds, message] = fields.slice(at, at + fieldCount) as [string, string, string, string, string]
+    const [revision, parents, author, seconds, message] = fields.slice(at, at + fieldCount) as [
+      string,
+      string,
+      string,
+      string,
+      string,
+    ]
     commits.push({
       revision: revision.trim(),
       parents: parents.split(' ').filter((parent) => parent !== ''),
@@ -64,7 +70,10 @@ export function parseFiles(out: string): Map<string, {files: string[]; filesMore
 export function cutText(text: string, bytesMax: number): string {
   const bytes = Buffer.byteLength(text)
   if (bytes <= bytesMax) return text
-  const kept = Buffer.from(text).subarray(0, bytesMax).toString('utf8').replace(/\uFFFD$/, '')
+  const kept = Buffer.from(text)
+    .subarray(0, bytesMax)
+    .toString('utf8')
+    .replace(/\uFFFD$/, '')
   return `${kept}\n[cut: ${bytes} bytes, of which ${bytesMax} are kept]`
 }
 

@@ -15,13 +15,15 @@ const refusedWords =
 /** Reads the answer of `git push --porcelain`. */
 export function classifyPush(answer: GitAnswer): PushOutcome {
   if (answer.code === 0) return {outcome: 'done'}
-  const because = tidyWords([...rejections(answer.out), answer.err].join('\n')) || `git push ended with ${answer.code}`
+  const because =
+    tidyWords([...rejections(answer.out), answer.err].join('\n')) || `git push ended with ${answer.code}`
   if (answer.code === null) return {outcome: 'unknown', because}
   const words = `${rejections(answer.out).join('\n')}\n${answer.err}`
   // A hook may print anything, also words that look like a race: the reason in the rejection comes first.
   const rejection = rejections(answer.out).join('\n')
   if (/hook declined|protected branch|prohibited/i.test(rejection)) return {outcome: 'refused', because}
-  if (racedWords.test(rejection) || (rejection === '' && racedWords.test(words))) return {outcome: 'raced', because}
+  if (racedWords.test(rejection) || (rejection === '' && racedWords.test(words)))
+    return {outcome: 'raced', because}
   if (faultKind(answer) === 'auth') return {outcome: 'auth', because}
   if (refusedWords.test(words)) return {outcome: 'refused', because}
   return {outcome: 'unknown', because}
