@@ -7,6 +7,8 @@ export type BellName = (typeof bellNames)[number]
 
 export interface Bells {
   ring(bell: BellName): void
+  /** Rings only in this master: for what only this master can do anything about. */
+  ringHere(bell: BellName): void
   /** Calls `heard` after each ring; returns how to stop. */
   on(bell: BellName, heard: () => void): () => void
   close(): Promise<void>
@@ -43,6 +45,9 @@ export async function openBells(store: Store, master: string): Promise<Bells> {
       if (store.engine === 'embedded') return
       outgoing.add(bell)
       timer ??= setTimeout(() => void send(), gatherMs)
+    },
+    ringHere(bell) {
+      setImmediate(heard, bell)
     },
     on(bell, listener) {
       listeners.get(bell)?.add(listener)

@@ -1,30 +1,32 @@
 // Build requests: the queue, and the claim that turns a request into an attempt on a worker.
-import type {PendingRequest, Wait} from '../../core/assign.ts'
+import type {Hold, PendingRequest, Wait} from '../../core/assign.ts'
 import type {Plan, Property, SourceStamp} from '../../../worker/protocol/plan.ts'
 import {completeBuildsets} from './buildsets.ts'
 import type {Sql} from './store.ts'
 
 /** How many waiting requests of one builder are looked at; those behind them could not start before them anyway. */
-const lookPerBuilder = 100
+export const lookPerBuilder = 50
 
-/** The waiting requests in the order of the queue. */
-export async function queue(sql: Sql): Promise<PendingRequest[]> {
+/** The waiting requests at the head of each builder's queue, in the order of the whole queue. */
+export async function queue(sql: Sql, builders: readonly string[]): Promise<PendingRequest[]> {
   const rows = await sql.query<{
     id: string
     builder: string
     submitted_at: Date
     not_before: Date | null
     waiting: Wait[]
-    stamp_key: string
+    stamp_key: string | null
   }>(
-    `SELECT * FROM (
-       SELECT r.id, r.builder, r.priority, r.submitted_at, r.not_before, r.waiting,
-              (SELECT string_agg(concat(s->>'repository', ' ', s->>'branch'), ',') FROM jsonb_array_elements(b.source_stamps) s)
-                AS stamp_key,
-              row_number() OVER (PARTITION BY r.builder ORDER BY r.priority DESC, r.submitted_at, r.id) AS place
-       FROM requests r JOIN buildsets b ON b.id = r.buildset_id WHERE r.state = 'pending'
-     ) q WHERE place <= $1 ORDER BY priority DESC, submitted_at, id`,
-    [lookPerBuilder],
+    `SELECT r.id, r.builder, r.submitted_at, r.not_before, r.waiting,
+            (SELECT string_agg(concat(s->>'repository', ' ', s->>'branch'), ',')
+             FROM jsonb_array_elements(b.source_stamps) s) AS stamp_key
+     FROM unnest($1::text[]) AS n (builder)
+     CROSS JOIN LATERAL (
+       SELECT * FROM requests WHERE requests.builder = n.builder AND state = 'pending'
+       ORDER BY priority DESC, submitted_at, id LIMIT $2
+     ) r JOIN buildsets b ON b.id = r.buildset_id
+     ORDER BY r.priority DESC, r.submitted_at, r.id`,
+    [builders, lookPerBuilder],
   )
   return rows.map((row) => ({
     id: row.id,
@@ -32,8 +34,26 @@ export async function queue(sql: Sql): Promise<PendingRequest[]> {
     submittedAt: row.submitted_at.getTime(),
     notBefore: row.not_before?.getTime() ?? null,
     waiting: row.waiting,
-    stampKey: row.stamp_key,
+    stampKey: row.stamp_key ?? '',
   }))
+}
+
+/** Explains requests of builders that are not configured (any more): they wait until one of the name is. */
+export async function explainOrphans(sql: Sql, builders: readonly string[]): Promise<void> {
+  await sql.query(
+    `UPDATE requests SET waiting = jsonb_build_array(jsonb_build_object('code', 'no-builder', 'text',
+       'no builder ' || builder || ' is configured any more'))
+     WHERE state = 'pending' AND builder <> ALL($1::text[]) AND waiting->0->>'code' IS DISTINCT FROM 'no-builder'`,
+    [builders],
+  )
+}
+
+/** The holds of paused builders, by name. */
+export async function pausedBuilders(sql: Sql): Promise<Map<string, Hold>> {
+  const rows = await sql.query<{name: string; paused: Hold}>(
+    'SELECT name, paused FROM builders WHERE paused IS NOT NULL',
+  )
+  return new Map(rows.map((row) => [row.name, row.paused]))
 }
 
 /** Stores why requests wait: only of those whose reasons are news. */

@@ -119,9 +119,9 @@ CREATE TABLE requests (
   not_before timestamptz,
   finished_at timestamptz,
   result text,
-  waiting jsonb NOT NULL DEFAULT '[]'
+  waiting jsonb NOT NULL DEFAULT '[{"code": "queued", "text": "behind other requests in the queue"}]'
 );
-CREATE INDEX requests_queue ON requests (priority DESC, submitted_at, id) WHERE state = 'pending';
+CREATE INDEX requests_queue ON requests (builder, priority DESC, submitted_at, id) WHERE state = 'pending';
 CREATE INDEX requests_buildset ON requests (buildset_id);
 
 -- The counter behind a builder's build numbers, and what people did to the builder.
