@@ -7,6 +7,7 @@ import {dirname, join} from 'node:path'
 import {Duplex} from 'node:stream'
 import {fileURLToPath} from 'node:url'
 import {promisify} from 'node:util'
+import {setFlagsFromString} from 'node:v8'
 import {Worker} from 'node:worker_threads'
 import type {FromWorker, ToWorker} from './lite-worker.ts'
 import {exchangeCutter} from './exchanges.ts'
@@ -59,7 +60,13 @@ class Thread {
   #exited: Promise<void>
 
   constructor(dir: string) {
-    this.#worker = new Worker(new URL('./lite-worker.js', import.meta.url), {workerData: {dir}})
+    // Without V8's optimising compiler short statements take the same time and long queries twice as long, and the
+    // master stays 60 MB smaller.
+    setFlagsFromString('--liftoff-only')
+    this.#worker = new Worker(new URL('./lite-worker.js', import.meta.url), {
+      workerData: {dir},
+      resourceLimits: {maxYoungGenerationSizeMb: 4},
+    })
     this.#worker.on('message', (message: FromWorker) => this.#hear(message))
     this.#worker.on(
       'error',
