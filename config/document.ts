@@ -35,6 +35,10 @@ const workerShape = z.strictObject(
     name: thingName().describe('Its name; `ostler token worker NAME` makes its token.'),
     labels: labels().default({}).describe('What it can do, over what it says itself.'),
     maxBuilds: count(1, 1000).nullable().default(null).describe('Builds at once. `null` leaves it to the worker.'),
+    missingTimeout: duration('10m')
+      .nullable()
+      .default(null)
+      .describe('How long it may be away before its builds are tried elsewhere. `null` is ten minutes.'),
   },
   {error: 'expected a worker such as {name: bob}'},
 )

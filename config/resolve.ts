@@ -22,7 +22,7 @@ export function resolve(document: ParsedDocument): Config {
     secrets: document.secrets,
     access: document.access,
     changeSources: sources,
-    workers: document.workers,
+    workers: document.workers.map(({missingTimeout, ...worker}) => ({...worker, missingTimeoutMs: missingTimeout})),
     builders,
     schedulers: document.schedulers.map((options) => known(schedulerKind(options.kind)).resolve(options, surroundings)),
     promotions: {

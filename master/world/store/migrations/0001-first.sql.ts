@@ -309,6 +309,7 @@ CREATE TABLE promotions (
   settled_at timestamptz
 );
 CREATE INDEX promotions_by_rule ON promotions (rule, id DESC);
+CREATE INDEX promotions_done ON promotions (settled_at DESC) WHERE state = 'done';
 CREATE INDEX promotions_pushing ON promotions (id) WHERE state = 'pushing';
 
 CREATE TABLE outbox (
