@@ -18,6 +18,7 @@ CREATE TABLE events (
   data jsonb NOT NULL
 );
 CREATE INDEX events_order ON events (xid, id);
+CREATE INDEX events_by_type ON events (type, xid, id);
 
 CREATE TABLE cursors (
   reader text PRIMARY KEY,
@@ -44,6 +45,8 @@ CREATE TABLE repositories (
   source text PRIMARY KEY,
   url text NOT NULL,
   refs jsonb NOT NULL DEFAULT '{}',
+  -- The branch patterns that refs were read with: a branch that a new pattern lets in is not a push.
+  watched text[] NOT NULL DEFAULT '{}',
   polled_at timestamptz,
   next_poll_at timestamptz NOT NULL DEFAULT now(),
   failures integer NOT NULL DEFAULT 0,
