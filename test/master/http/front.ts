@@ -1,7 +1,7 @@
 // A real front door over a real store for the tests of master/http: two builders, a force scheduler, a hook, and
 // people and a worker with tokens.
 import type {ExecutionContext} from 'ava'
-import type {FastifyInstance, InjectOptions} from 'fastify'
+import type {FastifyInstance, InjectOptions, LightMyRequestResponse} from 'fastify'
 import {mkdir} from 'node:fs/promises'
 import path from 'node:path'
 import {crc32, deflateRawSync, constants} from 'node:zlib'
@@ -57,7 +57,7 @@ export const config: Config = {
     {kind: 'webhook', name: 'hub', dialect: 'github', secret: {secret: 'forge-hook'}, repositories: [], wakes: null},
     {kind: 'webhook', name: 'lab', dialect: 'gitlab', secret: {secret: 'forge-hook'}, repositories: [], wakes: null},
   ],
-  workers: [{name: 'bob', labels: {os: 'linux'}, maxBuilds: 2}],
+  workers: [{name: 'bob', labels: {os: 'linux'}, maxBuilds: 2, missingTimeoutMs: null}],
   builders: [builder('linux'), builder('bsd')],
   schedulers: [
     {
@@ -95,7 +95,7 @@ export interface Front {
   readonly bells: Bells
   readonly tokens: Readonly<Record<Role | 'worker', string>>
   /** Asks with a role's token; none without. */
-  ask(how: InjectOptions & {as?: Role | 'worker'}): ReturnType<FastifyInstance['inject']>
+  ask(how: InjectOptions & {as?: Role | 'worker'}): Promise<LightMyRequestResponse>
   /** Listens on loopback and answers the address. */
   listen(): Promise<string>
 }
