@@ -18,6 +18,7 @@ CREATE TABLE events (
   data jsonb NOT NULL
 );
 CREATE INDEX events_order ON events (xid, id);
+CREATE INDEX events_by_type ON events (type, xid, id);
 
 CREATE TABLE cursors (
   reader text PRIMARY KEY,
@@ -117,9 +118,9 @@ CREATE TABLE requests (
   not_before timestamptz,
   finished_at timestamptz,
   result text,
-  waiting jsonb NOT NULL DEFAULT '[]'
+  waiting jsonb NOT NULL DEFAULT '[{"code": "queued", "text": "behind other requests in the queue"}]'
 );
-CREATE INDEX requests_queue ON requests (priority DESC, submitted_at, id) WHERE state = 'pending';
+CREATE INDEX requests_queue ON requests (builder, priority DESC, submitted_at, id) WHERE state = 'pending';
 CREATE INDEX requests_buildset ON requests (buildset_id);
 
 -- The counter behind a builder's build numbers, and what people did to the builder.
