@@ -34,6 +34,10 @@ type LogRow = StoredLog & {readonly id: string}
 
 export function builds(world: World, sessions: Sessions, graceMs = workerGraceMs): Stage {
   let sweptAt = 0
+  let wished = true
+  world.bells.on('cancels', () => {
+    wished = true
+  })
   return {
     name: 'builds',
     hears: ['builds', 'cancels'],
@@ -43,8 +47,12 @@ export function builds(world: World, sessions: Sessions, graceMs = workerGraceMs
         await recordBatch(world, sessions, batch)
         sessions.drop(batch.length)
       }
-      await carryOutCancels(world, sessions)
-      if (performance.now() - sweptAt >= sweepMs) {
+      const due = performance.now() - sweptAt >= sweepMs
+      if (wished || due) {
+        wished = false
+        await carryOutCancels(world, sessions)
+      }
+      if (due) {
         await sweep(world, sessions, graceMs)
         sweptAt = performance.now()
       }

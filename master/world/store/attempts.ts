@@ -145,7 +145,7 @@ async function writeSteps(tx: Sql, changes: readonly Changes[]): Promise<void> {
       rows.map((row) => (row.summary === null ? null : cleanText(row.summary))),
       rows.map((row) => row.tries),
       rows.map((row) => row.warnings),
-      rows.map((row) => (row.tests ? cleanJson(row.tests) : null)),
+      rows.map((row) => (row.tests ? JSON.stringify(cleanJson(row.tests)) : null)),
       rows.map((row) => time(row.startedAt)),
       rows.map((row) => time(row.finishedAt)),
     ],
@@ -202,7 +202,7 @@ async function writeBuilds(tx: Sql, changes: readonly Changes[]): Promise<void> 
       rows.map((change) => change.state.build),
       rows.map((change) => time(change.startedAt)),
       rows.map((change) => change.executor && cleanText(change.executor)),
-      rows.map((change) => cleanJson(change.properties)),
+      rows.map((change) => JSON.stringify(cleanJson(change.properties))),
     ],
   )
 }
@@ -235,11 +235,17 @@ export async function finish(tx: Sql, ends: readonly BuildEnd[]): Promise<void> 
     request_id: string
     buildset_id: string
   }>(
-    `UPDATE builds SET state = 'finished', result = n.result, summary = n.summary,
-            finished_at = greatest(coalesce(n.at, now()), coalesce(started_at, n.at, now()))
-     FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[]) AS n (id, result, summary, at)
-     WHERE builds.id = n.id AND builds.state <> 'finished'
-     RETURNING builds.id, builder, number, builds.result, request_id, buildset_id`,
+    `WITH ended AS (
+       UPDATE builds SET state = 'finished', result = n.result, summary = n.summary,
+              finished_at = greatest(coalesce(n.at, now()), coalesce(started_at, n.at, now()))
+       FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[]) AS n (id, result, summary, at)
+       WHERE builds.id = n.id AND builds.state <> 'finished'
+       RETURNING builds.id, builder, number, builds.result, request_id, buildset_id, attempt
+     ), closed AS (
+       UPDATE attempts SET state = 'finished', ended_at = now() FROM ended
+       WHERE attempts.id = ended.attempt AND attempts.state IN ('offered', 'running')
+     )
+     SELECT id, builder, number, result, request_id, buildset_id FROM ended`,
     [
       ends.map((end) => end.build),
       ends.map((end) => end.result),

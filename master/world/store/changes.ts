@@ -2,6 +2,7 @@
 import {record} from './events.ts'
 import type {NewEvent} from './events.ts'
 import type {Sql} from './store.ts'
+import {cleanText} from './text.ts'
 
 export interface NewChange {
   readonly source: string
@@ -82,8 +83,7 @@ function batches(changes: readonly NewChange[]): string[] {
     const {filesMore, committedAt, ...same} = change
     const row = JSON.stringify(
       {n, ...same, files_more: filesMore, committed_at: committedAt},
-      (_key, value: unknown) =>
-        typeof value === 'string' ? value.replaceAll('\0', '').toWellFormed() : value,
+      (_key, value: unknown) => (typeof value === 'string' ? cleanText(value) : value),
     )
     if (rows.length === rowsAtOnce || bytes + row.length > bytesAtOnce) close()
     rows.push(row)

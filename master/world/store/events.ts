@@ -39,13 +39,14 @@ export async function record(tx: Sql, events: readonly NewEvent[]): Promise<void
 }
 
 /**
- * Events after a cursor, in the one order every reader sees. `held` tells that later ones are already visible but
+ * Events after a cursor, in the one order every reader sees; of the named types only, or of all. `held` tells that later ones are already visible but
  * may not be read yet, because an older transaction is still running: look again in some milliseconds.
  */
 export async function readEvents(
   sql: Sql,
   after: Cursor | null,
   limit: number,
+  types: readonly string[] | null = null,
 ): Promise<{events: StoredEvent[]; held: boolean}> {
   const {xid, id} = after ?? cursorStart
   const rows = await sql.query<{
@@ -57,8 +58,9 @@ export async function readEvents(
     ready: boolean
   }>(
     `SELECT xid, id, at, type, data, xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS ready
-     FROM events WHERE (xid, id) > ($1::bigint, $2::bigint) ORDER BY xid, id LIMIT $3`,
-    [xid, id, limit],
+     FROM events WHERE (xid, id) > ($1::bigint, $2::bigint) ${types ? 'AND type = ANY($4::text[])' : ''}
+     ORDER BY xid, id LIMIT $3`,
+    types ? [xid, id, limit, types] : [xid, id, limit],
   )
   const held = rows.findIndex((row) => !row.ready)
   const ready = held < 0 ? rows : rows.slice(0, held)

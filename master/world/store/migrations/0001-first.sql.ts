@@ -18,6 +18,7 @@ CREATE TABLE events (
   data jsonb NOT NULL
 );
 CREATE INDEX events_order ON events (xid, id);
+CREATE INDEX events_by_type ON events (type, xid, id);
 
 CREATE TABLE cursors (
   reader text PRIMARY KEY,
@@ -308,6 +309,7 @@ CREATE TABLE promotions (
   settled_at timestamptz
 );
 CREATE INDEX promotions_by_rule ON promotions (rule, id DESC);
+CREATE INDEX promotions_done ON promotions (settled_at DESC) WHERE state = 'done';
 CREATE INDEX promotions_pushing ON promotions (id) WHERE state = 'pushing';
 
 CREATE TABLE outbox (
