@@ -2,7 +2,7 @@
 // one slow tick. Rings within a few milliseconds are one ring.
 import type {Store} from './store/store.ts'
 
-export const bellNames = ['changes', 'schedules', 'claims', 'builds', 'reports', 'promotions', 'events', 'cancels', 'logs', 'config'] as const
+export const bellNames = ['changes', 'schedules', 'claims', 'builds', 'reports', 'promotions', 'events', 'cancels', 'logs', 'config', 'ticks'] as const
 export type BellName = (typeof bellNames)[number]
 
 export interface Bells {
