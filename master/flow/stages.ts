@@ -3,7 +3,10 @@ import {lastDue} from '../../config/terms/calendars.ts'
 import type {Git} from '../world/git.ts'
 import {whileHolding} from '../world/store/holding.ts'
 import {databaseNow} from '../world/store/schedulers.ts'
+import {readDecision} from '../world/store/views/promotions.ts'
+import type {DecisionRow} from '../world/store/views/promotions.ts'
 import type {World} from '../world/world.ts'
+import type {Property} from '../../worker/protocol/plan.ts'
 import {builds} from './builds.ts'
 import {openChanges} from './changes.ts'
 import type {ChangesWorld} from './changes.ts'
@@ -15,10 +18,17 @@ import type {Stage} from './river.ts'
 import {schedules} from './schedules.ts'
 import type {Sessions} from './sessions.ts'
 
+/** A person's wish to have a rule judged now. */
+export interface Order {
+  readonly rule: string
+  readonly dryRun: boolean
+  readonly actor: string
+}
+
 export interface River {
   readonly stages: readonly Stage[]
-  /** Judges promotion rules now, on a person's wish: the same code as the stage's. */
-  readonly promote: (options: RunOptions) => Promise<readonly RuleReport[] | null>
+  /** Judges one promotion rule now, on a person's wish: the same code as the stage's. */
+  readonly decide: (order: Order) => Promise<DecisionRow>
   /** Waits for what a stage has begun in the background. */
   readonly settled: () => Promise<void>
 }
@@ -51,13 +61,43 @@ export function openRiver(world: World, git: Git, sessions: Sessions): River {
       reports(world),
       promotions(world, promote),
     ],
-    promote,
+    decide: async (order) => await decide(world, order, promote),
     settled: () => poller.settled(),
   }
 }
 
+type Promote = (options: RunOptions) => Promise<readonly RuleReport[]>
+
+async function decide(world: World, order: Order, promote: Promote): Promise<DecisionRow> {
+  const [report] = await promote(order)
+  if (!report) throw new Error(`there is no promotion rule ${order.rule}`)
+  const stored = report.id === null ? null : await readDecision(world.store, report.id)
+  return stored ?? unstoredDecision(report, order.actor)
+}
+
+/** What a dry run found, in the form of a decision that was never stored. */
+const unstoredDecision = (report: RuleReport, actor: string): DecisionRow => ({
+  id: '0',
+  rule: report.rule,
+  kind: report.kind,
+  from: report.from,
+  to: report.to,
+  fromTip: report.fromTip,
+  toTip: report.toTip,
+  candidate: report.candidate,
+  landed: report.landed,
+  verdict: report.verdict,
+  reasons: [...report.reasons],
+  evidence: report.evidence as Property,
+  state: report.state ?? 'decided',
+  error: report.error,
+  actor,
+  decidedAt: new Date().toISOString(),
+  settledAt: null,
+})
+
 /** Stage "promotions": judges when a build ended and when its calendar is due. */
-function promotions(world: World, promote: River['promote']): Stage {
+function promotions(world: World, promote: Promote): Stage {
   let dueBefore: number | null = null
   let rung = false
   world.bells.on('promotions', () => {

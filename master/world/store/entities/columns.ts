@@ -29,7 +29,6 @@ export const identity = column<string>({
   type: 'bigint',
   primary: true,
   generated: 'increment',
-  generatedIdentity: 'ALWAYS',
 })
 export const key = <Value>(of: Column<Value>): Column<Value> => ({...of, primary: true})
 export const optional = <Value>(of: Column<Value>): Column<Value | null> =>
