@@ -8,6 +8,8 @@ import {verbs} from './verbs/index.ts'
 /** Runs the command; answers its exit code. */
 export async function main(argv: readonly string[]): Promise<Exit> {
   let exit: Exit = exits.done
+  // Who reads only the beginning (`| head`) is done; a master goes on without its standard output.
+  if (argv[0] !== 'master') process.stdout.on('error', (error: NodeJS.ErrnoException) => error.code === 'EPIPE' && process.exit(exits.done))
   const program = new Command('ostler')
     .description('Ostler: a self-hosted CI master and worker.')
     .version(ownVersion(), '--version')
