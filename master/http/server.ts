@@ -24,6 +24,9 @@ import {workerSocket} from './worker-socket.ts'
 /** The largest body of an ordinary request. */
 export const bodyBytesMax = 1024 * 1024
 
+/** How long answers that are under way may take once the server is closing. */
+const lastAnswersMs = 5000
+
 /** The server, ready to listen; closing it ends every stream and tells the workers to dial again. */
 export async function createServer(needs: Needs): Promise<FastifyInstance> {
   const app = fastify({
@@ -39,7 +42,15 @@ export async function createServer(needs: Needs): Promise<FastifyInstance> {
   app.addHook('preClose', (done) => {
     streams.closeAll()
     feed.close()
+    // Who downloads slowly may not keep a master from stopping.
+    setTimeout(() => app.server.closeAllConnections(), lastAnswersMs).unref()
     done()
+  })
+  // A refused upgrade is an answer on a socket that the HTTP server no longer counts as its own.
+  app.addHook('onSend', async (request, reply) => {
+    if (request.headers.upgrade === undefined) return
+    reply.header('connection', 'close')
+    reply.raw.once('finish', () => request.raw.socket.destroySoon())
   })
   app.setErrorHandler(answerErrors(needs.say))
   app.setNotFoundHandler((request, reply) =>
@@ -91,7 +102,7 @@ export async function createServer(needs: Needs): Promise<FastifyInstance> {
 /** JSON as fastify reads it (prototype tricks refused), and an empty body as none. */
 function parseJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error')
-  app.removeContentTypeParser('application/json')
+  app.removeContentTypeParser(['application/json', 'text/plain'])
   app.addContentTypeParser('application/json', {parseAs: 'string'}, (request, body, done) => {
     if (body === '') done(null, undefined)
     else parse(request, body as string, done)

@@ -29,6 +29,8 @@ export class Stream {
       ...(reply.getHeaders() as Record<string, string>),
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-store',
+      // A connection of its own: when the stream ends, nothing lingers that a stopping server would wait for.
+      connection: 'close',
       'x-accel-buffering': 'no',
     })
     reply.raw.write('retry: 2000\n\n')

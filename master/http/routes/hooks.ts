@@ -86,8 +86,7 @@ async function recordOnce(
   const keys = [...(delivery === null ? [] : [`id:${delivery}`]), `body:${sha256(bytes).toString('hex')}`]
   const before = await takeDelivery(tx, source.name, keys)
   if (before) return before
-  const answer = await apply(tx, source, reading)
-  await answerDelivery(tx, source.name, keys, answer)
+  const answer = await answerDelivery(tx, source.name, keys, await apply(tx, source, reading))
   await audit(tx, {who: `hook ${source.name}`, address: request.ip}, 'hook.deliver', source.name, {delivery, ...answer})
   return answer
 }

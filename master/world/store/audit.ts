@@ -1,5 +1,6 @@
 // The audit trail: who changed what, from where. Written in the transaction of the change itself.
 import type {Sql} from './store.ts'
+import {cleanJson, cleanText} from './text.ts'
 
 /** Who acts, and from which address. */
 export interface Actor {
@@ -12,7 +13,7 @@ export async function audit(tx: Sql, actor: Actor, action: string, target: strin
     actor.who,
     actor.address,
     action,
-    target,
-    JSON.stringify(data),
+    cleanText(target),
+    cleanJson(data),
   ])
 }
