@@ -1,8 +1,9 @@
 // What promotion rules share: a source's branch that is carried into another.
 import {z} from 'zod'
 import type {PromotionRule} from '../config.ts'
+import {cron} from '../terms/calendars.ts'
 import {branchName} from '../terms/globs.ts'
-import {thingName} from '../terms/names.ts'
+import {line, list, thingName} from '../terms/names.ts'
 import type {Fault, Kind} from './kind.ts'
 
 export interface RuleKind<S extends z.ZodObject = z.ZodObject> extends Kind<S> {
@@ -24,3 +25,29 @@ export const ruleOptions = () => ({
 /** A branch cannot be carried into itself. */
 export const sameBranch = ({from, to}: {readonly from?: string; readonly to?: string}): readonly Fault[] =>
   from !== undefined && from === to ? [{path: ['to'], message: `a branch is not promoted to itself, ${to}`}] : []
+
+/** All about promotions; the rules are of the given kinds. */
+export const promotionShapeOf = <T extends z.ZodType>(rule: T) =>
+  z.strictObject(
+    {
+      schedule: cron()
+        .nullable()
+        .default(null)
+        .describe("When to look for what can be promoted: a cron expression in the document's time zone. `null`: only by command."),
+      committer: z
+        .strictObject(
+          {
+            name: line().describe('The name in merge commits.'),
+            email: z
+              .string({error: 'expected an address such as ostler@example.org'})
+              .regex(/^[^\s<>@]{1,100}@[^\s<>@]{1,200}$/, {error: 'expected an address such as ostler@example.org'})
+              .describe('The address in merge commits.'),
+          },
+          {error: 'expected a committer such as {name: Ostler, email: ostler@example.org}'},
+        )
+        .default({name: 'Ostler', email: 'ostler@localhost'})
+        .describe('Who makes merge commits.'),
+      rules: list(rule, 'promotion rules').default([]).describe('Which branches are carried where, in this order.'),
+    },
+    {error: 'expected promotions such as {schedule: "*/5 * * * *", rules: [...]}'},
+  )

@@ -18,14 +18,17 @@ export function editDistance(from: string, to: string): number {
   return row[to.length] ?? 0
 }
 
+// Case and the words' joints do not count: tree_stable_timer is near treeStableTimer.
+const plain = (word: string): string => word.toLowerCase().replace(/[_-]/g, '')
+
 /** The known word that is near enough to be meant; null for none. */
 export function nearest(word: string, known: readonly string[]): string | null {
-  if (word.length > 100) return null
+  if (word.length > 60) return null
   let best: string | null = null
   let least = Math.max(1, Math.floor(word.length / 3)) + 1
   for (const candidate of known) {
-    if (Math.abs(candidate.length - word.length) >= least) continue
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase())
+    if (Math.abs(plain(candidate).length - plain(word).length) >= least) continue
+    const distance = editDistance(plain(word), plain(candidate))
     if (distance < least) [best, least] = [candidate, distance]
   }
   return best

@@ -25,6 +25,8 @@ export interface Stage {
 }
 
 export interface Flow {
+  /** What ails the stages that fail just now, a sentence each. */
+  troubles(): readonly string[]
   /** Lets every stage finish what it does, and starts nothing more. */
   stop(): Promise<void>
 }
@@ -35,6 +37,7 @@ const patienceMs = {first: 500, most: 30_000}
 export function flow(stages: readonly Stage[], bells: Bells, say: Say): Flow {
   const loops = stages.map((stage) => startStage(stage, bells, say))
   return {
+    troubles: () => loops.flatMap((loop) => loop.troubles()),
     async stop() {
       await Promise.all(loops.map((loop) => loop.stop()))
     },
@@ -42,6 +45,7 @@ export function flow(stages: readonly Stage[], bells: Bells, say: Say): Flow {
 }
 
 function startStage(stage: Stage, bells: Bells, say: Say): Flow {
+  let trouble: string | null = null
   let stopped = false
   let rung = true
   let wake = () => {}
@@ -64,9 +68,11 @@ function startStage(stage: Stage, bells: Bells, say: Say): Flow {
       const again = await stage.run()
       if (failures > 0) say.info({stage: stage.name}, 'stage works again')
       failures = 0
+      trouble = null
       return Math.max(0, Math.min(again ?? stage.slowTickMs, stage.slowTickMs))
     } catch (error) {
       const pause = Math.min(patienceMs.first * 2 ** failures++, patienceMs.most)
+      trouble = `stage ${stage.name}: ${(error as Error).message}`
       say.error({stage: stage.name, err: error, againMs: pause}, 'stage failed')
       rung = false // a bell must not make a failing stage spin
       return pause
@@ -81,6 +87,7 @@ function startStage(stage: Stage, bells: Bells, say: Say): Flow {
   }
   const done = loop()
   return {
+    troubles: () => (trouble === null ? [] : [trouble]),
     async stop() {
       stopped = true
       for (const quiet of silence) quiet()

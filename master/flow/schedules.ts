@@ -28,7 +28,7 @@ const heldMs = 10
 export function schedules(world: World): Stage {
   return {
     name: 'schedules',
-    hears: ['schedules', 'config'],
+    hears: ['schedules', 'ticks', 'config'],
     slowTickMs,
     async run() {
       const {config} = world.settings()

@@ -13,6 +13,7 @@ export const bellNames = [
   'cancels',
   'logs',
   'config',
+  'ticks',
 ] as const
 export type BellName = (typeof bellNames)[number]
 

@@ -96,6 +96,35 @@ export class LogFiles {
     yield* this.#texts(log, index)
   }
 
+  /** The log's text from byte `offset` on. */
+  async *readFrom(log: StoredLog, offset: number): AsyncGenerator<Buffer> {
+    if (log.segments === 0 || offset >= log.bytes) return
+    const index = await this.#index(log)
+    const first = index.findIndex((entry) => entry.offset + entry.bytes > offset)
+    if (first < 0) return
+    let toSkip = offset - (index[first] as IndexEntry).offset
+    for await (const text of this.#texts(log, index.slice(first))) {
+      yield toSkip > 0 ? text.subarray(toSkip) : text
+      toSkip = 0
+    }
+  }
+
+  /** The byte at which line `line` (0 is the first) begins; the end of the log when it has no such line yet. */
+  async offsetOfLine(log: StoredLog, line: number): Promise<number> {
+    if (line <= 0 || log.segments === 0) return 0
+    if (line > log.lines) return log.bytes
+    const index = await this.#index(log)
+    const first = segmentOfLine(index, line)
+    const entry = index[first] as IndexEntry
+    let toSkip = line - entry.line
+    for await (const text of this.#texts(log, [entry])) {
+      let start = 0
+      for (; toSkip > 0; toSkip--) start = text.indexOf(10, start) + 1
+      return entry.offset + start
+    }
+    return log.bytes
+  }
+
   /**
    * At most `count` lines from line `from` (0 is the first), with their line feeds; the last may be an unfinished one.
    * Cut at `linesBytesMax` bytes; `next` is the line after the last whole one given.

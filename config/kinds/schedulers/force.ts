@@ -81,7 +81,7 @@ const asParameter = (parameter: z.output<typeof parameterShape>): Parameter => (
 function parameterFaults(parameter: Parameter, at: number): readonly Fault[] {
   const fault = (option: keyof Parameter, message: string): Fault => ({path: ['parameters', at, option], message})
   const faults: Fault[] = []
-  if (parameter.name in builtinProperties) faults.push(fault('name', `every build has its own ${parameter.name}; choose another name`))
+  if (Object.hasOwn(builtinProperties, parameter.name)) faults.push(fault('name', `every build has its own ${parameter.name}; choose another name`))
   if (parameter.kind === 'choice' && parameter.choices.length === 0) faults.push(fault('choices', 'a choice needs choices'))
   if (parameter.kind !== 'choice' && parameter.choices.length > 0) faults.push(fault('choices', `only a choice has choices, not ${parameter.kind}`))
   if (parameter.pattern !== null && !isText(parameter)) faults.push(fault('pattern', `only string and text have a pattern, not ${parameter.kind}`))

@@ -24,7 +24,7 @@ property: version
 `,
   check: (options) => [
     ...workdirFaults(options.workdir),
-    ...(options.property !== undefined && options.property in builtinProperties
+    ...(options.property !== undefined && Object.hasOwn(builtinProperties, options.property)
       ? [{path: ['property'], message: `every build has its own ${options.property}; choose another name`}]
       : []),
   ],

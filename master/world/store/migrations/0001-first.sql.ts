@@ -45,6 +45,8 @@ CREATE TABLE repositories (
   source text PRIMARY KEY,
   url text NOT NULL,
   refs jsonb NOT NULL DEFAULT '{}',
+  -- The branch patterns that refs were read with: a branch that a new pattern lets in is not a push.
+  watched text[] NOT NULL DEFAULT '{}',
   polled_at timestamptz,
   next_poll_at timestamptz NOT NULL DEFAULT now(),
   failures integer NOT NULL DEFAULT 0,
@@ -307,6 +309,7 @@ CREATE TABLE promotions (
   settled_at timestamptz
 );
 CREATE INDEX promotions_by_rule ON promotions (rule, id DESC);
+CREATE INDEX promotions_done ON promotions (settled_at DESC) WHERE state = 'done';
 CREATE INDEX promotions_pushing ON promotions (id) WHERE state = 'pushing';
 
 CREATE TABLE outbox (
