@@ -2,7 +2,7 @@
 // without a policy keeps the server from starting.
 import type {FastifyInstance, FastifyRequest} from 'fastify'
 import type {Actor} from '../world/store/audit.ts'
-import type {Sql} from '../world/store/store.ts'
+import type {Transaction} from '../world/store/store.ts'
 import {findSession, findToken, type Role, type Token} from '../world/store/tokens.ts'
 import type {Needs} from './needs.ts'
 import {Refusal} from './refusals.ts'
@@ -102,8 +102,8 @@ async function identify(request: FastifyRequest, needs: Needs): Promise<Caller> 
 }
 
 /** The live token with this text, of a person or of a worker. */
-export const findAnyToken = async (sql: Sql, text: string): Promise<Token | null> =>
-  (await findToken(sql, 'user', text)) ?? (await findToken(sql, 'worker', text))
+export const findAnyToken = async (tx: Transaction, text: string): Promise<Token | null> =>
+  (await findToken(tx, 'user', text)) ?? (await findToken(tx, 'worker', text))
 
 /** Cookies travel with a request whatever page sent it, so what a cookie (or an upgrade) may do depends on that page. */
 function refuseForeignPages(request: FastifyRequest, needs: Needs, stream: boolean): void {
