@@ -1,11 +1,12 @@
 // A throw-away PostgreSQL server for tests: in a temporary directory, on a unix socket, gone with the process that
 // started it, however that one ends.
 import {execFile, spawn, type ChildProcess} from 'node:child_process'
-import {chownSync, existsSync, mkdtempSync, readdirSync} from 'node:fs'
+import {chownSync, mkdtempSync} from 'node:fs'
 import {tmpdir, userInfo} from 'node:os'
 import {join} from 'node:path'
 import type {Socket} from 'node:net'
 import {promisify} from 'node:util'
+import {postgresqlPrograms} from './parts.ts'
 
 const run = promisify(execFile)
 
@@ -18,19 +19,10 @@ export interface Cluster {
   restart(downMs: number): Promise<void>
 }
 
-/** The newest PostgreSQL's programs on this machine, or null. */
-export function postgresPrograms(): string | null {
-  const home = '/usr/lib/postgresql'
-  const versions = existsSync(home) ? readdirSync(home).sort((a, b) => Number(b) - Number(a)) : []
-  const found = versions
-    .map((version) => join(home, version, 'bin'))
-    .find((bin) => existsSync(join(bin, 'initdb')))
-  return found ?? null
-}
-
+/** Starts one; rejects when PostgreSQL is not installed. */
 export async function startCluster(): Promise<Cluster> {
-  const bin = postgresPrograms()
-  if (bin === null) throw new Error('there is no PostgreSQL under /usr/lib/postgresql')
+  const bin = postgresqlPrograms()
+  if (bin === null) throw new Error('PostgreSQL is not installed')
   const home = mkdtempSync(join(tmpdir(), 'ostler-pg-'))
   const data = join(home, 'data')
   const user = await serverUser()
