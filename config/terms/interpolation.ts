@@ -9,7 +9,7 @@
 import {z} from 'zod'
 import type {Property, Template} from '../../worker/protocol/plan.ts'
 import {didYouMean} from './near.ts'
-import {secretNamePattern} from './secrets.ts'
+import {secretNamePattern, secretRef} from './secrets.ts'
 
 /** The properties the master gives to every build; null where the build has no such thing. */
 export interface BuiltinProperties {
@@ -117,10 +117,21 @@ export const templateOf = (bare: readonly string[], secrets = false) =>
     return made
   })
 
+/** A template, or `{secret: NAME}` for a value that is a secret as a whole. */
+const templateOrSecret = () =>
+  z.union([template(), secretRef().transform(({secret}): Template => [{secret}])], {
+    // Of text, the template's own fault is the one that helps.
+    error: (issue) => {
+      const faults = issue.code === 'invalid_union' ? issue.errors : []
+      const fault = typeof issue.input === 'string' ? faults[0]?.[0]?.message : undefined
+      return fault ?? 'expected text such as C.UTF-8, or {secret: NAME}'
+    },
+  })
+
 /** Environment variables whose values are templates. */
 export const environment = () => {
   const error = "expected a variable's name: letters, digits and '_'"
-  return z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,199}$/, {error}), template(), {
+  return z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,199}$/, {error}), templateOrSecret(), {
     error: 'expected variables such as {LANG: C.UTF-8}',
   })
 }
