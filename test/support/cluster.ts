@@ -68,7 +68,7 @@ async function serverUser(): Promise<{uid: number; gid: number} | undefined> {
 
 /** The shell waits on a pipe that only this process holds: when it closes, for whatever reason, the server ends. */
 const keeper = `"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c max_connections=300 -c fsync=off \
-  -c full_page_writes=off -c synchronous_commit=off >"$2/log" 2>&1 & server=$!
+  -c full_page_writes=off >"$2/log" 2>&1 & server=$!
 word=$(cat)
 kill -QUIT $server; wait $server
 [ "$word" = keep ] || rm -rf "$2"`
