@@ -20,12 +20,12 @@ export const reportEvents = ['problem', 'fixed', 'failure', 'success', 'finished
 export const reporterOptions = () => ({
   name: thingName().describe('Its name.'),
   on: someOf(z.enum(reportEvents, {error: `expected one of ${reportEvents.join(', ')}`}), 'occasion')
-    .default(['problem', 'fixed', 'promoted', 'conflict'])
+    .prefault(['problem', 'fixed', 'promoted', 'conflict'])
     .describe(
       'What to report: `started`, `finished`, `success` (also with warnings), `failure` (also an exception), `problem` (from good to bad), ' +
         '`fixed` (from bad to good), `promoted`, `conflict`.',
     ),
-  builders: list(thingName(), 'builders').default([]).describe('Only builds of these builders. Empty: of all.'),
+  builders: list(thingName(), 'builders').prefault([]).describe('Only builds of these builders. Empty: of all.'),
 })
 
 const isGood = (result: Result): boolean => result === 'success' || result === 'warnings'

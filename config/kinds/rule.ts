@@ -32,7 +32,7 @@ export const promotionShapeOf = <T extends z.ZodType>(rule: T) =>
     {
       schedule: cron()
         .nullable()
-        .default(null)
+        .prefault(null)
         .describe("When to look for what can be promoted: a cron expression in the document's time zone. `null`: only by command."),
       committer: z
         .strictObject(
@@ -45,9 +45,9 @@ export const promotionShapeOf = <T extends z.ZodType>(rule: T) =>
           },
           {error: 'expected a committer such as {name: Ostler, email: ostler@example.org}'},
         )
-        .default({name: 'Ostler', email: 'ostler@localhost'})
+        .prefault({name: 'Ostler', email: 'ostler@localhost'})
         .describe('Who makes merge commits.'),
-      rules: list(rule, 'promotion rules').default([]).describe('Which branches are carried where, in this order.'),
+      rules: list(rule, 'promotion rules').prefault([]).describe('Which branches are carried where, in this order.'),
     },
     {error: 'expected promotions such as {schedule: "*/5 * * * *", rules: [...]}'},
   )

@@ -26,9 +26,9 @@ export const defineScheduler = <S extends z.ZodObject>(kind: SchedulerKind<S>): 
 export const schedulerOptions = () => ({
   name: thingName().describe('Its name.'),
   builders: someOf(thingName(), 'builder').describe('The builders to ask.'),
-  properties: properties().default({}).describe('Properties of its builds.'),
-  priority: count(-1000, 1000).default(0).describe("Higher first; added to the builder's."),
-  reason: line().nullable().default(null).describe('Why it builds, for people. Default: what happened.'),
+  properties: properties().prefault({}).describe('Properties of its builds.'),
+  priority: count(-1000, 1000).prefault(0).describe("Higher first; added to the builder's."),
+  reason: line().nullable().prefault(null).describe('Why it builds, for people. Default: what happened.'),
 })
 
 interface Shared {

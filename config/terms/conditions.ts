@@ -24,7 +24,7 @@ export function conditionFault(text: string): string | null {
 
 /** A condition's text. */
 export const condition = () =>
-  z.string({error: `expected a condition such as "result == 'success'"`}).superRefine((text, context) => {
+  z.string({error: `expected a condition such as "result == 'success'"`}).meta({title: 'condition'}).superRefine((text, context) => {
     const message = conditionFault(text)
     if (message !== null) context.addIssue({code: 'custom', message, input: text})
   })

@@ -17,7 +17,7 @@ export function parseDuration(text: string): number | null {
 }
 
 const term = (least: number, expected: string) =>
-  z.string({error: expected}).transform((text, context) => {
+  z.string({error: expected}).meta({title: 'duration'}).transform((text, context) => {
     const ms = parseDuration(text)
     if (ms !== null && ms >= least) return ms
     context.addIssue({code: 'custom', message: expected, input: text})

@@ -111,7 +111,7 @@ export const template = () => templateOf([...Object.keys(builtinProperties), ...
 
 /** Text whose holes are only the given names. */
 export const templateOf = (bare: readonly string[], secrets = false) =>
-  z.string({error: 'expected text'}).transform((text, context) => {
+  z.string({error: 'expected text'}).meta({title: 'template'}).transform((text, context) => {
     const {template: made, faults} = parseTemplate(text, bare, secrets)
     for (const message of faults) context.addIssue({code: 'custom', message, input: text})
     return made

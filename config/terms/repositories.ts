@@ -29,9 +29,9 @@ export const repositoryUrl = () =>
 export const credentials = () =>
   z.strictObject(
     {
-      user: z.string({error: 'expected a user name'}).nullable().default(null).describe('User name for HTTP. With a token, what its server asks for, such as `oauth2`.'),
-      password: secretRef().nullable().default(null).describe('`{secret: NAME}` of the password or token for HTTP.'),
-      sshKey: secretRef().nullable().default(null).describe("`{secret: NAME}` of a private key file's content for ssh."),
+      user: z.string({error: 'expected a user name'}).nullable().prefault(null).describe('User name for HTTP. With a token, what its server asks for, such as `oauth2`.'),
+      password: secretRef().nullable().prefault(null).describe('`{secret: NAME}` of the password or token for HTTP.'),
+      sshKey: secretRef().nullable().prefault(null).describe("`{secret: NAME}` of a private key file's content for ssh."),
     },
     {error: 'expected credentials such as {user: ostler, password: {secret: NAME}}'},
   )

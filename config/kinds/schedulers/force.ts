@@ -20,19 +20,19 @@ const parameterShape = z.strictObject(
     name: propertyName().describe('The property it sets.'),
     kind: z
       .enum(kinds, {error: `expected one of ${kinds.join(', ')}`})
-      .default('string')
+      .prefault('string')
       .describe('`string` is one line, `text` has many, `choice` is one of `choices`.'),
     label: line().optional().describe('What the form calls it. Default: its name.'),
-    required: flag().default(false).describe('It must be given.'),
+    required: flag().prefault(false).describe('It must be given.'),
     default: z
       .union([z.string(), z.number(), z.boolean()], {error: 'expected text, a number, true or false'})
       .nullable()
-      .default(null)
+      .prefault(null)
       .describe('What it is when not given. `null`: the property is not set.'),
-    choices: list(z.string({error: 'expected text'}), 'texts').default([]).describe('What may be chosen.'),
-    pattern: pattern().nullable().default(null).describe('A linear-time (RE2) pattern that a text must match whole.'),
-    min: limit().nullable().default(null).describe('The least integer, or the least length of a text.'),
-    max: limit().nullable().default(null).describe('The greatest integer, or the greatest length of a text.'),
+    choices: list(z.string({error: 'expected text'}), 'texts').prefault([]).describe('What may be chosen.'),
+    pattern: pattern().nullable().prefault(null).describe('A linear-time (RE2) pattern that a text must match whole.'),
+    min: limit().nullable().prefault(null).describe('The least integer, or the least length of a text.'),
+    max: limit().nullable().prefault(null).describe('The greatest integer, or the greatest length of a text.'),
   },
   {error: 'expected a parameter such as {name: issue, kind: integer}'},
 )
@@ -41,9 +41,9 @@ const shape = z.strictObject({
   kind: z.literal('force'),
   ...schedulerOptions(),
   label: line().optional().describe('What the form calls it. Default: its name.'),
-  source: thingName().nullable().default(null).describe('What a branch and revision are of. Default: the source that its first builder checks out.'),
-  branch: branchName().nullable().default(null).describe("The branch when none is asked for. Default: the source's first."),
-  parameters: list(parameterShape, 'parameters').default([]).describe('What may be given, each as a property of the build.'),
+  source: thingName().nullable().prefault(null).describe('What a branch and revision are of. Default: the source that its first builder checks out.'),
+  branch: branchName().nullable().prefault(null).describe("The branch when none is asked for. Default: the source's first."),
+  parameters: list(parameterShape, 'parameters').prefault([]).describe('What may be given, each as a property of the build.'),
 })
 
 /** The scheduler kind `force`. */

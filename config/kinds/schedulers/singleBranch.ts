@@ -14,10 +14,10 @@ const shape = z.strictObject({
   branch: branchGlob().describe('The branch, by name or glob (`release/*`; each branch is settled for itself).'),
   treeStableTimer: durationOrZero('30s')
     .nullable()
-    .default(null)
+    .prefault(null)
     .describe('Quiet time on the branch before its changes are built together, at the newest. `null` builds each change at once.'),
   files: list(glob(), 'globs')
-    .default([])
+    .prefault([])
     .describe('Only changes that touch a file matching one of these globs, and none that begins with `!`. Empty: all.'),
 })
 

@@ -16,11 +16,11 @@ const shape = z.strictObject({
     .describe('Who posts. `gitea` also is Forgejo.'),
   secret: secretRef().describe('The secret shared with the forge: GitHub and Gitea sign each delivery with it, GitLab sends it.'),
   repositories: list(z.string({error: 'expected a clone URL or owner/name'}).min(1), 'repositories')
-    .default([])
+    .prefault([])
     .describe('Repositories (clone URLs or `owner/name`) to listen to. Empty: all whose hook knows the secret.'),
   wakes: thingName()
     .nullable()
-    .default(null)
+    .prefault(null)
     .describe('A git source to look at once when a push is told, instead of recording what the hook says.'),
 })
 

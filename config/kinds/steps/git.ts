@@ -26,10 +26,10 @@ const shape = z.strictObject({
     .describe("Default: the build's revision of this repository, else the tip of the branch. Text with holes."),
   mode: z
     .enum(modes, {error: `expected one of ${modes.join(', ')}`})
-    .default('incremental')
+    .prefault('incremental')
     .describe('`incremental` keeps untracked files, `clean` removes them (also ignored ones), `fresh` starts with an empty directory.'),
-  depth: count(1, 1_000_000).nullable().default(null).describe('Fetch only so many commits. `null` fetches all.'),
-  submodules: flag().default(false).describe('Check out submodules too, at all depths.'),
+  depth: count(1, 1_000_000).nullable().prefault(null).describe('Fetch only so many commits. `null` fetches all.'),
+  submodules: flag().prefault(false).describe('Check out submodules too, at all depths.'),
   credentials: credentials().optional().describe("What opens the repository. Default: the source's."),
   workdir: workdir(),
   // As in Buildbot: without the source nothing else makes sense.

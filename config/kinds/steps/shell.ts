@@ -11,7 +11,7 @@ const shape = z.strictObject({
   ...limitOptions(),
   warningPattern: pattern()
     .nullable()
-    .default(null)
+    .prefault(null)
     .describe('A linear-time (RE2) pattern; each line it finds counts as a warning, and a step that succeeds with warnings has the result `warnings`.'),
   tests: z
     .strictObject(

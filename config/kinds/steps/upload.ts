@@ -9,7 +9,7 @@ const shape = z.strictObject({
   files: oneOrMany(template(), 'a glob such as dist/*').describe('What to keep: globs below `workdir`. Text with holes.'),
   artifact: template().describe("The artifact's name. Text with holes."),
   workdir: workdir(),
-  optional: flag().default(false).describe('Finding nothing to keep is no failure.'),
+  optional: flag().prefault(false).describe('Finding nothing to keep is no failure.'),
   // As in Buildbot, where a transfer that fails ends the build.
   ...flowOptions(true),
 })
