@@ -27,11 +27,31 @@ interface Section {
 }
 
 const sections: readonly Section[] = [
-  {title: 'Change sources', words: 'Items of `changeSources`: where changes come from.', kinds: sourceKinds as unknown as readonly Kind[]},
-  {title: 'Steps', words: "Items of a builder's `steps`: what it does, in order.", kinds: stepKinds as unknown as readonly Kind[]},
-  {title: 'Schedulers', words: 'Items of `schedulers`: when something is built.', kinds: schedulerKinds as unknown as readonly Kind[]},
-  {title: 'Promotions', words: 'Items of `promotions.rules`: how tested commits move from branch to branch.', kinds: ruleKinds as unknown as readonly Kind[]},
-  {title: 'Reporters', words: 'Items of `reporters`: who is told.', kinds: reporterKinds as unknown as readonly Kind[]},
+  {
+    title: 'Change sources',
+    words: 'Items of `changeSources`: where changes come from.',
+    kinds: sourceKinds as unknown as readonly Kind[],
+  },
+  {
+    title: 'Steps',
+    words: "Items of a builder's `steps`: what it does, in order.",
+    kinds: stepKinds as unknown as readonly Kind[],
+  },
+  {
+    title: 'Schedulers',
+    words: 'Items of `schedulers`: when something is built.',
+    kinds: schedulerKinds as unknown as readonly Kind[],
+  },
+  {
+    title: 'Promotions',
+    words: 'Items of `promotions.rules`: how tested commits move from branch to branch.',
+    kinds: ruleKinds as unknown as readonly Kind[],
+  },
+  {
+    title: 'Reporters',
+    words: 'Items of `reporters`: who is told.',
+    kinds: reporterKinds as unknown as readonly Kind[],
+  },
 ]
 
 /** The reference as Markdown. */
@@ -63,34 +83,55 @@ const kindText = ({kind, summary, shape, example}: Kind): readonly string[] => [
 ]
 
 function tableOf(schema: Schema, above: readonly string[]): string {
-  return ['| option | value | default | meaning |', '| --- | --- | --- | --- |', ...rowsOf(schema, above)].join('\n')
+  return [
+    '| option | value | default | meaning |',
+    '| --- | --- | --- | --- |',
+    ...rowsOf(schema, above),
+  ].join('\n')
 }
 
 /** One row for each option; those of a mapping follow it as `retry.times`. Lists of things have their own sections. */
 function rowsOf(schema: Schema, above: readonly string[]): readonly string[] {
   const required = new Set(schema.required ?? [])
   return Object.entries(schema.properties ?? {}).flatMap(([name, value]) => {
-    if (typeof value === 'boolean' || (name === 'kind' && value.const !== undefined) || name === '$schema') return []
+    if (typeof value === 'boolean' || (name === 'kind' && value.const !== undefined) || name === '$schema')
+      return []
     const path = [...above, name]
     const item = itemOf(value)
-    const below = item?.properties && !isSecret(item) ? rowsOf(item, [...path.slice(0, -1), value.type === 'array' ? `${name}[]` : name]) : []
+    const below =
+      item?.properties && !isSecret(item)
+        ? rowsOf(item, [...path.slice(0, -1), value.type === 'array' ? `${name}[]` : name])
+        : []
     const nested = above.length === 0 && ['builders', 'workers'].includes(name) ? [] : below
-    return [`| ${[code(path.join('.')), typeText(value), defaultText(value, required.has(name)), cell(value.description ?? '')].join(' | ')} |`, ...nested]
+    return [
+      `| ${[code(path.join('.')), typeText(value), defaultText(value, required.has(name)), cell(value.description ?? '')].join(' | ')} |`,
+      ...nested,
+    ]
   })
 }
 
 /** The mapping that an option holds, directly, in a list or beside null. */
 function itemOf(schema: Schema): Schema | null {
   if (schema.properties) return schema
-  const [inner] = schema.type === 'array' ? [schema.items] : (schema.anyOf ?? []).filter((each) => typeof each !== 'boolean' && each.properties)
+  const [inner] =
+    schema.type === 'array'
+      ? [schema.items]
+      : (schema.anyOf ?? []).filter((each) => typeof each !== 'boolean' && each.properties)
   return typeof inner === 'object' && !Array.isArray(inner) && !inner.oneOf ? itemOf(inner) : null
 }
 
 const isSecret = (schema: Schema): boolean => Object.keys(schema.properties ?? {}).join() === 'secret'
 
 function typeText(schema: Schema): string {
-  const alternatives = schema.anyOf ?? (Array.isArray(schema.type) ? (schema.type as unknown as string[]).map((type) => ({...schema, type}) as Schema) : null)
-  if (alternatives) return [...new Set(alternatives.map((each) => (typeof each === 'boolean' ? 'anything' : typeText(each))))].join(', or ')
+  const alternatives =
+    schema.anyOf ??
+    (Array.isArray(schema.type)
+      ? (schema.type as unknown as string[]).map((type) => ({...schema, type}) as Schema)
+      : null)
+  if (alternatives)
+    return [
+      ...new Set(alternatives.map((each) => (typeof each === 'boolean' ? 'anything' : typeText(each)))),
+    ].join(', or ')
   if (schema.const !== undefined) return code(String(schema.const))
   if (schema.enum) return schema.enum.map((each) => code(String(each))).join(', ')
   if (schema.type === 'array') {
@@ -112,7 +153,8 @@ const typeWords: Readonly<Record<string, string>> = {
 }
 
 function defaultText(schema: Schema, isRequired: boolean): string {
-  if (schema.default !== undefined) return code(JSON.stringify(schema.default).replace(/^"(.*)"$/, '$1') || '""')
+  if (schema.default !== undefined)
+    return code(JSON.stringify(schema.default).replace(/^"(.*)"$/, '$1') || '""')
   return isRequired ? '' : '(none)'
 }
 

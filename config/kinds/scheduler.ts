@@ -49,7 +49,10 @@ export const sharedOf = ({name, builders, properties, priority, reason}: Shared)
 })
 
 /** The first source that the named builders check out; null for none. */
-export function firstSource(builders: readonly string[], {builders: all, sources}: Surroundings): string | null {
+export function firstSource(
+  builders: readonly string[],
+  {builders: all, sources}: Surroundings,
+): string | null {
   for (const name of builders) {
     for (const {kind, options} of all.find((each) => each.name === name)?.steps ?? []) {
       const {repository} = options as {repository?: unknown}

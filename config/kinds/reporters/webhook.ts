@@ -9,9 +9,14 @@ const shape = z.strictObject({
   kind: z.literal('webhook'),
   ...reporterOptions(),
   url: z
-    .union([webUrl(), secretRef()], {error: 'expected an address such as https://hooks.example.org/ci, or {secret: NAME} of one'})
+    .union([webUrl(), secretRef()], {
+      error: 'expected an address such as https://hooks.example.org/ci, or {secret: NAME} of one',
+    })
     .describe('Where to post: an address, or `{secret: NAME}` of one.'),
-  dialect: z.enum(['json'], {error: 'expected json'}).prefault('json').describe("What to post: `json` is Ostler's own."),
+  dialect: z
+    .enum(['json'], {error: 'expected json'})
+    .prefault('json')
+    .describe("What to post: `json` is Ostler's own."),
   secret: secretRef()
     .nullable()
     .prefault(null)

@@ -10,7 +10,8 @@ export function checkKind<S extends z.ZodObject>(t: ExecutionContext, kind: Kind
   t.true(read.success, read.error?.message)
   t.regex(kind.summary, /\.$/)
   for (const [name, option] of Object.entries(kind.shape.shape)) {
-    if (name !== 'kind') t.truthy((option as z.ZodType).description, `${kind.kind}.${name} has no description`)
+    if (name !== 'kind')
+      t.truthy((option as z.ZodType).description, `${kind.kind}.${name} has no description`)
   }
   return read.data as z.output<S>
 }

@@ -11,7 +11,11 @@ test('the example of merge loads, and each option is described', (t) => {
 test('a message speaks of the merge and of nothing else', (t) => {
   const rule = {name: 'm', source: 'project', from: 'a', to: 'b'}
   t.deepEqual(problemsOf(merge, rule), [])
-  t.deepEqual(problemsOf(merge, {...rule, message: '${rev}'}), ['${rev} is not known here; there are revision, from, to, rule'])
-  t.deepEqual(problemsOf(merge, {...rule, message: '${secret.x}'}), ['${secret.x}: no secret may be used here'])
+  t.deepEqual(problemsOf(merge, {...rule, message: '${rev}'}), [
+    '${rev} is not known here; there are revision, from, to, rule',
+  ])
+  t.deepEqual(problemsOf(merge, {...rule, message: '${secret.x}'}), [
+    '${secret.x}: no secret may be used here',
+  ])
   t.deepEqual(problemsOf(merge, {...rule, to: 'a'}), ['a branch is not promoted to itself, a'])
 })

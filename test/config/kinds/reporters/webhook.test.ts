@@ -15,7 +15,11 @@ const reporter = (on: Reporter['on'], builders: readonly string[] = []): Reporte
 })
 
 test('the example of the webhook reporter loads, and each option is described', (t) => {
-  t.like(webhook.resolve(checkKind(t, webhook)), {url: {secret: 'chat-url'}, on: ['problem', 'fixed', 'conflict'], dialect: 'json'})
+  t.like(webhook.resolve(checkKind(t, webhook)), {
+    url: {secret: 'chat-url'},
+    on: ['problem', 'fixed', 'conflict'],
+    dialect: 'json',
+  })
 })
 
 test('a turn from good to bad is a problem, and back is fixed', (t) => {
@@ -39,7 +43,14 @@ test('one event is told once, by its most telling name, and only of the wanted b
 })
 
 test('a letter is JSON', (t) => {
-  const letter = {delivery: '1', event: 'fixed', at: '2026-01-01T00:00:00Z', title: 'x', link: null, about: {build: '1'}} as const
+  const letter = {
+    delivery: '1',
+    event: 'fixed',
+    at: '2026-01-01T00:00:00Z',
+    title: 'x',
+    link: null,
+    about: {build: '1'},
+  } as const
   t.deepEqual(JSON.parse(letterBody(letter)), letter)
 })
 

@@ -5,7 +5,10 @@ import {checkKind, problemsOf} from '../check.ts'
 
 const nowhere = {timezone: 'UTC', sources: [], builders: []}
 const scheduler = (parameters: readonly object[]): Force =>
-  force.resolve(force.shape.parse({kind: 'force', name: 'f', builders: ['check'], parameters}), nowhere) as Force
+  force.resolve(
+    force.shape.parse({kind: 'force', name: 'f', builders: ['check'], parameters}),
+    nowhere,
+  ) as Force
 
 const parameters = [
   {name: 'issue', kind: 'integer', required: true, min: 1, max: 10},
@@ -16,29 +19,54 @@ const parameters = [
 ]
 
 test('the example of force loads, and each option is described', (t) => {
-  t.like(force.resolve(checkKind(t, force), nowhere), {label: 'force', parameters: [{name: 'issue', label: 'issue', required: true}]})
-})
-
-test('parameters become typed properties, with defaults for what is not given', (t) => {
-  t.deepEqual(readParameters(scheduler(parameters), {issue: 3}).properties, {issue: 3, thorough: true, suite: 'all'})
-  t.deepEqual(readParameters(scheduler(parameters), {issue: '3', note: ' abc ', long: 'a\r\nb', thorough: 'off', suite: 'unit'}).properties, {
-    issue: 3,
-    note: 'abc',
-    long: 'a\nb',
-    thorough: false,
-    suite: 'unit',
+  t.like(force.resolve(checkKind(t, force), nowhere), {
+    label: 'force',
+    parameters: [{name: 'issue', label: 'issue', required: true}],
   })
 })
 
+test('parameters become typed properties, with defaults for what is not given', (t) => {
+  t.deepEqual(readParameters(scheduler(parameters), {issue: 3}).properties, {
+    issue: 3,
+    thorough: true,
+    suite: 'all',
+  })
+  t.deepEqual(
+    readParameters(scheduler(parameters), {
+      issue: '3',
+      note: ' abc ',
+      long: 'a\r\nb',
+      thorough: 'off',
+      suite: 'unit',
+    }).properties,
+    {
+      issue: 3,
+      note: 'abc',
+      long: 'a\nb',
+      thorough: false,
+      suite: 'unit',
+    },
+  )
+})
+
 test('every problem with parameters is told at once', (t) => {
-  t.deepEqual(readParameters(scheduler(parameters), {note: 'A', isue: 3, thorough: 'maybe', suite: 'al', long: 'x'.repeat(21)}).problems, [
-    {path: 'parameters.isue', message: 'unknown parameter; did you mean issue?'},
-    {path: 'parameters.issue', message: 'missing'},
-    {path: 'parameters.note', message: 'expected what matches [a-z]+'},
-    {path: 'parameters.long', message: 'expected at most 20 characters'},
-    {path: 'parameters.thorough', message: 'expected true or false'},
-    {path: 'parameters.suite', message: 'expected one of unit, all; did you mean all?'},
-  ])
+  t.deepEqual(
+    readParameters(scheduler(parameters), {
+      note: 'A',
+      isue: 3,
+      thorough: 'maybe',
+      suite: 'al',
+      long: 'x'.repeat(21),
+    }).problems,
+    [
+      {path: 'parameters.isue', message: 'unknown parameter; did you mean issue?'},
+      {path: 'parameters.issue', message: 'missing'},
+      {path: 'parameters.note', message: 'expected what matches [a-z]+'},
+      {path: 'parameters.long', message: 'expected at most 20 characters'},
+      {path: 'parameters.thorough', message: 'expected true or false'},
+      {path: 'parameters.suite', message: 'expected one of unit, all; did you mean all?'},
+    ],
+  )
   for (const issue of [0, 11, 1.5, '1.5', 'x', true, {}, [1], Number.NaN]) {
     t.is(readParameters(scheduler(parameters), {issue}).problems.length, 1, JSON.stringify(issue))
   }
@@ -54,12 +82,17 @@ test('names that every object has are parameters like others', (t) => {
 })
 
 test('parameters that contradict themselves are problems', (t) => {
-  const wrong = (parameter: object) => problemsOf(force, {name: 'f', builders: ['check'], parameters: [parameter]})
+  const wrong = (parameter: object) =>
+    problemsOf(force, {name: 'f', builders: ['check'], parameters: [parameter]})
   t.deepEqual(wrong({name: 'a', kind: 'choice'}), ['a choice needs choices'])
   t.deepEqual(wrong({name: 'a', choices: ['x']}), ['only a choice has choices, not string'])
-  t.deepEqual(wrong({name: 'a', kind: 'integer', min: 3, max: 2}), ['the greatest value is below the least, 3'])
+  t.deepEqual(wrong({name: 'a', kind: 'integer', min: 3, max: 2}), [
+    'the greatest value is below the least, 3',
+  ])
   t.deepEqual(wrong({name: 'a', kind: 'integer', default: 'x'}), ['expected a whole number'])
-  t.deepEqual(wrong({name: 'a', kind: 'boolean', pattern: 'x'}), ['only string and text have a pattern, not boolean'])
+  t.deepEqual(wrong({name: 'a', kind: 'boolean', pattern: 'x'}), [
+    'only string and text have a pattern, not boolean',
+  ])
   t.deepEqual(wrong({name: 'branch'}), ['every build has its own branch; choose another name'])
   t.is(wrong({name: 'a', kind: 'file'}).length, 1)
 })

@@ -17,12 +17,21 @@ const scheduler = (more: Partial<SingleBranch>): SingleBranch => ({
   files: [],
   ...more,
 })
-const change = (more: object) => ({source: 'project', branch: 'main', files: ['src/a.ts'], filesMore: 0, ...more})
+const change = (more: object) => ({
+  source: 'project',
+  branch: 'main',
+  files: ['src/a.ts'],
+  filesMore: 0,
+  ...more,
+})
 const held = (id: string, heldAtMs: number, branch = 'main') => ({id, branch, revision: `r${id}`, heldAtMs})
 const nowhere = {timezone: 'UTC', sources: [], builders: []}
 
 test('the example of singleBranch loads, and each option is described', (t) => {
-  t.like(singleBranch.resolve(checkKind(t, singleBranch), nowhere), {treeStableTimerMs: 30_000, branch: 'main'})
+  t.like(singleBranch.resolve(checkKind(t, singleBranch), nowhere), {
+    treeStableTimerMs: 30_000,
+    branch: 'main',
+  })
 })
 
 test('a scheduler wants changes of its source, its branches and its files', (t) => {
@@ -53,7 +62,10 @@ test('without a timer each change is built for itself, in order', (t) => {
 test('with a timer the changes wait until the branch was quiet, then are built together at the newest', (t) => {
   const changes = [held('1', 0), held('2', 20_000)]
   t.deepEqual(settle(scheduler({}), changes, 49_999), {builds: [], lookAtMs: 50_000})
-  t.deepEqual(settle(scheduler({}), changes, 50_000), {builds: [{branch: 'main', revision: 'r2', changes: ['1', '2']}], lookAtMs: null})
+  t.deepEqual(settle(scheduler({}), changes, 50_000), {
+    builds: [{branch: 'main', revision: 'r2', changes: ['1', '2']}],
+    lookAtMs: null,
+  })
 })
 
 test('a busy branch does not hold up a quiet one', (t) => {
@@ -64,13 +76,18 @@ test('a busy branch does not hold up a quiet one', (t) => {
 })
 
 test('every held change is either built or looked at again', (t) => {
-  const changes = fc.array(fc.record({branch: fc.constantFrom('a', 'b', 'c'), at: fc.nat(100_000)}), {maxLength: 20})
+  const changes = fc.array(fc.record({branch: fc.constantFrom('a', 'b', 'c'), at: fc.nat(100_000)}), {
+    maxLength: 20,
+  })
   fc.assert(
     fc.property(changes, fc.nat(150_000), (given, now) => {
       const list = given.map(({branch, at}, index) => held(String(index), at, branch))
       const {builds, lookAtMs} = settle(scheduler({branch: '*'}), list, now)
       const built = builds.flatMap((build) => build.changes)
-      return new Set(built).size === built.length && (built.length === list.length ? lookAtMs === null : lookAtMs !== null && lookAtMs > now)
+      return (
+        new Set(built).size === built.length &&
+        (built.length === list.length ? lookAtMs === null : lookAtMs !== null && lookAtMs > now)
+      )
     }),
   )
   t.pass()

@@ -14,7 +14,10 @@ const project: GitSource = {
 }
 
 const expand = (options: object, sourceStamps: readonly SourceStamp[] = []) => {
-  const expansion = {sourceStamps, source: (name: string) => (name === 'project' ? project : undefined)} as unknown as Expansion
+  const expansion = {
+    sourceStamps,
+    source: (name: string) => (name === 'project' ? project : undefined),
+  } as unknown as Expansion
   return git.expand(git.shape.parse({kind: 'git', ...options}), 'git', expansion)
 }
 
@@ -23,24 +26,38 @@ test('the example of git loads, and each option is described', (t) => {
   t.notThrows(() => planStepShape.parse(expand({repository: 'project'})))
 })
 
-test('the stamp of the step\'s own repository says what is checked out', (t) => {
+test("the stamp of the step's own repository says what is checked out", (t) => {
   const stamps = [
     {repository: 'other', branch: 'dev', revision: 'bbb'},
     {repository: 'project', branch: 'feature', revision: 'aaa'},
   ]
-  t.like(expand({repository: 'project'}, stamps).command, {branch: ['feature'], revision: ['aaa'], url: [project.url], name: 'project'})
-  t.like(expand({repository: 'project'}, [{repository: project.url, branch: 'x', revision: 'ccc'}]).command, {revision: ['ccc']})
+  t.like(expand({repository: 'project'}, stamps).command, {
+    branch: ['feature'],
+    revision: ['aaa'],
+    url: [project.url],
+    name: 'project',
+  })
+  t.like(expand({repository: 'project'}, [{repository: project.url, branch: 'x', revision: 'ccc'}]).command, {
+    revision: ['ccc'],
+  })
 })
 
-test('without a stamp the tip of the source\'s first plain branch is checked out', (t) => {
+test("without a stamp the tip of the source's first plain branch is checked out", (t) => {
   t.like(expand({repository: 'project'}).command, {branch: ['main'], revision: []})
-  t.like(expand({repository: 'https://git.example.org/other'}).command, {branch: [], revision: [], url: ['https://git.example.org/other']})
+  t.like(expand({repository: 'https://git.example.org/other'}).command, {
+    branch: [],
+    revision: [],
+    url: ['https://git.example.org/other'],
+  })
 })
 
-test('a branch of the step\'s own does not take the build\'s revision', (t) => {
+test("a branch of the step's own does not take the build's revision", (t) => {
   const stamps = [{repository: 'project', branch: 'main', revision: 'aaa'}]
   t.like(expand({repository: 'project', branch: 'docs'}, stamps).command, {branch: ['docs'], revision: []})
-  t.like(expand({repository: 'project', revision: '${props.r}'}, stamps).command, {branch: ['main'], revision: [{prop: 'r'}]})
+  t.like(expand({repository: 'project', revision: '${props.r}'}, stamps).command, {
+    branch: ['main'],
+    revision: [{prop: 'r'}],
+  })
 })
 
 test('credentials travel as secrets under the three names that the checkout reads', (t) => {
@@ -49,12 +66,17 @@ test('credentials travel as secrets under the three names that the checkout read
     OSTLER_GIT_PASSWORD: [{secret: 'token'}],
     OSTLER_GIT_SSH_KEY: [{secret: 'key'}],
   })
-  t.deepEqual(expand({repository: 'project', credentials: {password: {secret: 'mine'}}}).env, {OSTLER_GIT_PASSWORD: [{secret: 'mine'}]})
+  t.deepEqual(expand({repository: 'project', credentials: {password: {secret: 'mine'}}}).env, {
+    OSTLER_GIT_PASSWORD: [{secret: 'mine'}],
+  })
   t.deepEqual(expand({repository: '/srv/git/x'}).env, {})
 })
 
 test('a repository is a git source or an URL without a password', (t) => {
   t.deepEqual(problemsOf(git, {repository: 'projct'}), ['no git source named projct; did you mean project?'])
-  t.deepEqual(problemsOf(git, {repository: 'https://u:p@git.example.org/x'}), ['a password does not belong into the URL; name it in credentials'])
-  for (const repository of ['git@host:x', 'ssh://git@host/x', 'file:///srv/x', '/srv/x']) t.deepEqual(problemsOf(git, {repository}), [])
+  t.deepEqual(problemsOf(git, {repository: 'https://u:p@git.example.org/x'}), [
+    'a password does not belong into the URL; name it in credentials',
+  ])
+  for (const repository of ['git@host:x', 'ssh://git@host/x', 'file:///srv/x', '/srv/x'])
+    t.deepEqual(problemsOf(git, {repository}), [])
 })

@@ -5,7 +5,8 @@ import {shell} from '../../../../config/kinds/steps/shell.ts'
 import {checkKind, problemsOf} from '../check.ts'
 
 const expansion = {sourceStamps: [], source: () => undefined} as unknown as Expansion
-const expand = (options: object) => shell.expand(shell.shape.parse({kind: 'shell', ...options}), 'test', expansion)
+const expand = (options: object) =>
+  shell.expand(shell.shape.parse({kind: 'shell', ...options}), 'test', expansion)
 
 test('the example of shell loads, and each option is described', (t) => {
   const options = checkKind(t, shell)
@@ -54,11 +55,16 @@ test('limits, tries, reports and conditions of a shell step reach the plan', (t)
     env: {TOKEN: [{secret: 't'}]},
     command: {workdir: ['src/', {prop: 'part'}], junit: [['a/*.xml'], ['b.xml']]},
   })
-  t.deepEqual(expand({command: 'x', retry: {times: 1}}).retry, {times: 1, delayMs: 0, on: ['failure', 'timeout', 'temporary', 'exception']})
+  t.deepEqual(expand({command: 'x', retry: {times: 1}}).retry, {
+    times: 1,
+    delayMs: 0,
+    on: ['failure', 'timeout', 'temporary', 'exception'],
+  })
 })
 
 test('a shell step stays below its workspace', (t) => {
-  for (const workdir of ['/etc', '../other', 'a/../../b']) t.deepEqual(problemsOf(shell, {command: 'x', workdir}), ['expected a directory below the workspace'])
+  for (const workdir of ['/etc', '../other', 'a/../../b'])
+    t.deepEqual(problemsOf(shell, {command: 'x', workdir}), ['expected a directory below the workspace'])
   t.deepEqual(problemsOf(shell, {command: 'x', workdir: 'a..b/c'}), [])
 })
 

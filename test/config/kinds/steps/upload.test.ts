@@ -4,7 +4,8 @@ import type {Expansion} from '../../../../config/config.ts'
 import {upload} from '../../../../config/kinds/steps/upload.ts'
 import {checkKind, problemsOf} from '../check.ts'
 
-const expand = (options: object) => upload.expand(upload.shape.parse({kind: 'upload', ...options}), 'upload', {} as Expansion)
+const expand = (options: object) =>
+  upload.expand(upload.shape.parse({kind: 'upload', ...options}), 'upload', {} as Expansion)
 
 test('the example of upload loads, and each option is described', (t) => {
   t.notThrows(() => planStepShape.parse(upload.expand(checkKind(t, upload), 'upload', {} as Expansion)))
@@ -18,7 +19,10 @@ test('one glob or many become the files to keep', (t) => {
     workdir: ['.'],
     optional: false,
   })
-  t.like(expand({files: ['a', 'b'], artifact: 'x', optional: true}).command, {files: [['a'], ['b']], optional: true})
+  t.like(expand({files: ['a', 'b'], artifact: 'x', optional: true}).command, {
+    files: [['a'], ['b']],
+    optional: true,
+  })
 })
 
 test('an upload that fails ends the build, as in Buildbot', (t) => {
