@@ -30,27 +30,27 @@ const sections: readonly Section[] = [
   {
     title: 'Change sources',
     words: 'Items of `changeSources`: where changes come from.',
-    kinds: sourceKinds as unknown as readonly Kind[],
+    kinds: sourceKinds,
   },
   {
     title: 'Steps',
     words: "Items of a builder's `steps`: what it does, in order.",
-    kinds: stepKinds as unknown as readonly Kind[],
+    kinds: stepKinds,
   },
   {
     title: 'Schedulers',
     words: 'Items of `schedulers`: when something is built.',
-    kinds: schedulerKinds as unknown as readonly Kind[],
+    kinds: schedulerKinds,
   },
   {
     title: 'Promotions',
     words: 'Items of `promotions.rules`: how tested commits move from branch to branch.',
-    kinds: ruleKinds as unknown as readonly Kind[],
+    kinds: ruleKinds,
   },
   {
     title: 'Reporters',
     words: 'Items of `reporters`: who is told.',
-    kinds: reporterKinds as unknown as readonly Kind[],
+    kinds: reporterKinds,
   },
 ]
 

@@ -24,7 +24,9 @@ export function quote(value: unknown): string {
   if (value === null) return 'nothing'
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
   if (typeof value === 'object') return 'a mapping'
-  if (typeof value !== 'string') return String(value)
+  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint')
+    return String(value)
+  if (typeof value !== 'string') return typeof value
   const text = JSON.stringify(value)
   return text.length <= 80 ? text : `${text.slice(0, 76)}…"`
 }

@@ -1,5 +1,5 @@
 // What schedulers share: whom they ask to build, and with which properties.
-import {z} from 'zod'
+import {type z} from 'zod'
 import type {Builder, ChangeSource, Scheduler} from '../config.ts'
 import {isGlob} from '../terms/globs.ts'
 import {count, line, properties, someOf, thingName} from '../terms/names.ts'

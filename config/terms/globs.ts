@@ -58,7 +58,7 @@ export function branchFault(text: string, globs: boolean): string | null {
   if (text === '' || text.length > 250) return 'expected the name of a branch'
   if (text.startsWith('-')) return `expected the name of a branch; none begins with "-"`
   if (text.startsWith('refs/')) return `expected the name of a branch without refs/heads/`
-  // eslint-disable-next-line no-control-regex
+
   if (/[\u0000- \u007f~^:\\]|\.\.|@\{|\/\/|^\/|\/$|\.$|\.lock$|(?:^|\/)\./.test(text))
     return 'expected a name that git allows for a branch'
   if (!globs && isGlob(text)) return 'expected the name of one branch, not a glob'

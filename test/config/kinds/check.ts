@@ -1,6 +1,6 @@
 // What every kind owes: an example that loads by itself, words for every option, a sentence about itself.
 import type {ExecutionContext} from 'ava'
-import {z} from 'zod'
+import {type z} from 'zod'
 import {parse} from 'yaml'
 import type {Kind} from '../../../config/kinds/kind.ts'
 
