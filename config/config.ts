@@ -53,6 +53,8 @@ export interface WorkerConfig {
   readonly labels: Readonly<Record<string, string>>
   /** null leaves it to the worker. */
   readonly maxBuilds: number | null
+  /** How long it may be away, in milliseconds, before its builds are tried elsewhere; null: ten minutes. */
+  readonly missingTimeoutMs: number | null
 }
 
 export interface Builder {

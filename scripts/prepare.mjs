@@ -1,1 +1,12 @@
+// npm's `prepare`: after `npm ci` in a clone everything is built and `npx ostler` works. Without the packages for
+// building (`--omit=dev`, or an installed copy) it only links the command.
+import {existsSync} from 'node:fs'
+import {join} from 'node:path'
+import {build, linkCommand, recordInstalled, root} from './build.mjs'
 
+if (existsSync(join(root, 'node_modules', 'typescript'))) {
+  recordInstalled()
+  await build(console.log)
+} else if (existsSync(join(root, 'node_modules'))) {
+  linkCommand()
+}

@@ -111,6 +111,14 @@ export const buildsetShape = z.object({
 })
 export type Buildset = z.infer<typeof buildsetShape>
 
+/** What a submission answers, beside `Location`: where to see what becomes of it. */
+export const submittedShape = z.object({
+  buildset: id,
+  requests: z.array(z.object({id, builder: z.string()})),
+  statusUrl: z.string(),
+})
+export type Submitted = z.infer<typeof submittedShape>
+
 export const changeShape = z.object({
   id,
   source: z.string(),
@@ -221,6 +229,20 @@ export const artifactShape = z.object({
   sha256: z.string(),
 })
 export type Artifact = z.infer<typeof artifactShape>
+
+export const tokenShape = z.object({
+  id,
+  kind: z.enum(['user', 'worker']),
+  name: z.string(),
+  role: z.enum(['viewer', 'developer', 'operator', 'admin']).nullable(),
+  /** The beginning of the token, to tell tokens apart. */
+  hint: z.string(),
+  createdAt: time,
+  createdBy: z.string().nullable(),
+  usedAt: time.nullable(),
+  revokedAt: time.nullable(),
+})
+export type Token = z.infer<typeof tokenShape>
 
 /** Who is asking. Without a token: role null, or viewer where reading is open. */
 export const whoShape = z.object({

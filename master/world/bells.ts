@@ -2,11 +2,25 @@
 // one slow tick. Rings within a few milliseconds are one ring.
 import type {Store} from './store/store.ts'
 
-export const bellNames = ['changes', 'schedules', 'claims', 'builds', 'reports', 'promotions', 'events', 'cancels', 'logs', 'config'] as const
+export const bellNames = [
+  'changes',
+  'schedules',
+  'claims',
+  'builds',
+  'reports',
+  'promotions',
+  'events',
+  'cancels',
+  'logs',
+  'config',
+  'ticks',
+] as const
 export type BellName = (typeof bellNames)[number]
 
 export interface Bells {
   ring(bell: BellName): void
+  /** Rings only in this master: for what only this master can do anything about. */
+  ringHere(bell: BellName): void
   /** Calls `heard` after each ring; returns how to stop. */
   on(bell: BellName, heard: () => void): () => void
   close(): Promise<void>
@@ -28,12 +42,16 @@ export async function openBells(store: Store, master: string): Promise<Bells> {
     const bells = [...outgoing]
     outgoing.clear()
     // A bell that could not be sent is a lost bell: the others' slow tick covers it.
-    await store.query('SELECT pg_notify($1, $2)', [channel, `${master} ${bells.join(' ')}`]).catch(() => undefined)
+    await store
+      .query('SELECT pg_notify($1, $2)', [channel, `${master} ${bells.join(' ')}`])
+      .catch(() => undefined)
   }
   const unlisten =
     store.engine === 'embedded'
       ? async () => undefined // it has one master
       : await store.listen(channel, (payload) => {
+          // Empty after a broken connection: any bell may have rung meanwhile.
+          if (payload === '') for (const bell of bellNames) heard(bell)
           const [from, ...bells] = payload.split(' ')
           if (from !== master) for (const bell of bells) heard(bell as BellName)
         })
@@ -43,6 +61,9 @@ export async function openBells(store: Store, master: string): Promise<Bells> {
       if (store.engine === 'embedded') return
       outgoing.add(bell)
       timer ??= setTimeout(() => void send(), gatherMs)
+    },
+    ringHere(bell) {
+      setImmediate(heard, bell)
     },
     on(bell, listener) {
       listeners.get(bell)?.add(listener)

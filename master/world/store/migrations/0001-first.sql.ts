@@ -18,6 +18,7 @@ CREATE TABLE events (
   data jsonb NOT NULL
 );
 CREATE INDEX events_order ON events (xid, id);
+CREATE INDEX events_by_type ON events (type, xid, id);
 
 CREATE TABLE cursors (
   reader text PRIMARY KEY,
@@ -44,6 +45,8 @@ CREATE TABLE repositories (
   source text PRIMARY KEY,
   url text NOT NULL,
   refs jsonb NOT NULL DEFAULT '{}',
+  -- The branch patterns that refs were read with: a branch that a new pattern lets in is not a push.
+  watched text[] NOT NULL DEFAULT '{}',
   polled_at timestamptz,
   next_poll_at timestamptz NOT NULL DEFAULT now(),
   failures integer NOT NULL DEFAULT 0,
@@ -117,9 +120,9 @@ CREATE TABLE requests (
   not_before timestamptz,
   finished_at timestamptz,
   result text,
-  waiting jsonb NOT NULL DEFAULT '[]'
+  waiting jsonb NOT NULL DEFAULT '[{"code": "queued", "text": "behind other requests in the queue"}]'
 );
-CREATE INDEX requests_queue ON requests (priority DESC, submitted_at, id) WHERE state = 'pending';
+CREATE INDEX requests_queue ON requests (builder, priority DESC, submitted_at, id) WHERE state = 'pending';
 CREATE INDEX requests_buildset ON requests (buildset_id);
 
 -- The counter behind a builder's build numbers, and what people did to the builder.
@@ -306,6 +309,7 @@ CREATE TABLE promotions (
   settled_at timestamptz
 );
 CREATE INDEX promotions_by_rule ON promotions (rule, id DESC);
+CREATE INDEX promotions_done ON promotions (settled_at DESC) WHERE state = 'done';
 CREATE INDEX promotions_pushing ON promotions (id) WHERE state = 'pushing';
 
 CREATE TABLE outbox (

@@ -1,0 +1,169 @@
+// Which waiting request goes to which worker now, and why each of the others waits. The queue's order is priority,
+// then age; a request that cannot run yet never holds up one behind it that can.
+import type {Builder} from '../../config/config.ts'
+
+export interface PendingRequest {
+  readonly id: string
+  readonly builder: string
+  /** Milliseconds since 1970. */
+  readonly submittedAt: number
+  readonly notBefore: number | null
+  /** What is stored as its reasons, so that only news is written. */
+  readonly waiting: readonly Wait[]
+  /** The branch and repositories it is of, to tell requests that may be merged. */
+  readonly stampKey: string
+}
+
+/** A person's hold on a worker or builder. */
+export interface Hold {
+  readonly by: string
+  readonly reason: string
+}
+
+export interface WorkerState {
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly maxBuilds: number
+  readonly running: number
+  readonly engine: string | null
+  readonly connected: boolean
+  /** Its session is with this master, which alone may offer it work. */
+  readonly here: boolean
+  readonly paused: Hold | null
+  readonly draining: Hold | null
+  readonly freeBytes: number | null
+}
+
+export interface Scene {
+  /** In the order of the queue. */
+  readonly requests: readonly PendingRequest[]
+  readonly builders: ReadonlyMap<string, {readonly builder: Builder; readonly paused: Hold | null}>
+  readonly workers: readonly WorkerState[]
+  readonly now: number
+}
+
+/** Why a request waits: a code for programs, a sentence for people. */
+export interface Wait {
+  readonly code: string
+  readonly text: string
+}
+
+export interface Assignment {
+  readonly request: string
+  readonly worker: string
+}
+
+export interface Assigned {
+  readonly assignments: readonly Assignment[]
+  readonly waiting: ReadonlyMap<string, readonly Wait[]>
+  /** Requests that a newer one of the same builder and branch takes the place of: old to new. */
+  readonly collapsed: ReadonlyMap<string, string>
+}
+
+/** A worker with less free disk than this gets no work, in bytes. */
+export const freeBytesFloor = 256 * 1024 * 1024
+
+export function assign(scene: Scene): Assigned {
+  const collapsed = collapse(scene)
+  const running = new Map(scene.workers.map((worker) => [worker.name, worker.running]))
+  const assignments: Assignment[] = []
+  const waiting = new Map<string, readonly Wait[]>()
+  for (const request of scene.requests) {
+    if (collapsed.has(request.id)) continue
+    const found = place(request, scene, running)
+    if (Array.isArray(found)) {
+      waiting.set(request.id, found)
+      continue
+    }
+    const worker = found as WorkerState
+    running.set(worker.name, (running.get(worker.name) ?? 0) + 1)
+    assignments.push({request: request.id, worker: worker.name})
+  }
+  return {assignments, waiting, collapsed}
+}
+
+/** The worker for a request, or every reason why there is none. */
+function place(
+  request: PendingRequest,
+  scene: Scene,
+  running: ReadonlyMap<string, number>,
+): WorkerState | readonly Wait[] {
+  const known = scene.builders.get(request.builder)
+  if (!known) return [{code: 'no-builder', text: `no builder ${request.builder} is configured any more`}]
+  if (known.paused)
+    return [{code: 'paused', text: `builder paused by ${known.paused.by}: ${known.paused.reason}`}]
+  if (request.notBefore !== null && request.notBefore > scene.now)
+    return [{code: 'not-before', text: `tried again at ${clockText(request.notBefore)}`}]
+  const {fitting, lacks} = fit(known.builder, scene.workers)
+  if (fitting.length === 0) return lacks
+  const hindered = fitting.map((worker) => [worker, hindrance(worker, running)] as const)
+  const free = hindered.filter(([worker, why]) => why === null && worker.here).map(([worker]) => worker)
+  const best = free.sort((a, b) => room(b, running) - room(a, running) || (a.name < b.name ? -1 : 1))[0]
+  if (best) return best
+  const reasons = hindered.flatMap(([, why]) => (why ? [why] : []))
+  return reasons.length > 0 ? summarize(reasons) : [{code: 'elsewhere', text: 'another master is about to start it'}]
+}
+
+const room = (worker: WorkerState, running: ReadonlyMap<string, number>) =>
+  worker.maxBuilds - (running.get(worker.name) ?? 0)
+
+/** Workers whose name, labels and engine suit the builder, or what they all lack. */
+function fit(builder: Builder, workers: readonly WorkerState[]): {fitting: WorkerState[]; lacks: Wait[]} {
+  const named = workers.filter(({name}) => builder.workers.length === 0 || builder.workers.includes(name))
+  if (named.length === 0) {
+    const text =
+      builder.workers.length > 0
+        ? `none of the workers ${builder.workers.join(', ')} has ever connected`
+        : 'no worker has ever connected'
+    return {fitting: [], lacks: [{code: 'no-worker', text}]}
+  }
+  const wanted = Object.entries(builder.requires)
+  const labelled = named.filter((worker) => wanted.every(([key, value]) => worker.labels[key] === value))
+  if (labelled.length === 0) {
+    const text = `no worker has the labels ${wanted.map(([key, value]) => `${key}=${value}`).join(', ')}`
+    return {fitting: [], lacks: [{code: 'label', text}]}
+  }
+  const able = labelled.filter((worker) => builder.container === null || worker.engine !== null)
+  if (able.length === 0)
+    return {fitting: [], lacks: [{code: 'engine', text: 'no fitting worker has a container engine'}]}
+  return {fitting: able, lacks: []}
+}
+
+function hindrance(worker: WorkerState, running: ReadonlyMap<string, number>): Wait | null {
+  if (!worker.connected) return {code: 'offline', text: `${worker.name} is not connected`}
+  if (worker.paused)
+    return {code: 'paused', text: `${worker.name} paused by ${worker.paused.by}: ${worker.paused.reason}`}
+  if (worker.draining)
+    return {code: 'draining', text: `${worker.name} is being drained by ${worker.draining.by}`}
+  if (worker.freeBytes !== null && worker.freeBytes < freeBytesFloor)
+    return {code: 'disk', text: `${worker.name} has too little free disk`}
+  if (room(worker, running) <= 0)
+    return {code: 'busy', text: `${worker.name} is busy (${String(worker.maxBuilds)} at once)`}
+  return null
+}
+
+/** At most three reasons by name, then how many more. */
+function summarize(reasons: readonly Wait[]): readonly Wait[] {
+  if (reasons.length <= 3) return reasons
+  const more = reasons.length - 2
+  return [...reasons.slice(0, 2), {code: 'more', text: `and ${String(more)} more workers cannot take it either`}]
+}
+
+const clockText = (time: number) => new Date(time).toISOString().slice(11, 19)
+
+/** Older requests of a collapsing builder give way to the newest of the same branch. */
+function collapse(scene: Scene): Map<string, string> {
+  const collapsed = new Map<string, string>()
+  const newest = new Map<string, PendingRequest>()
+  for (const request of scene.requests) {
+    if (!scene.builders.get(request.builder)?.builder.collapseRequests) continue
+    const key = `${request.builder}\n${request.stampKey}`
+    const other = newest.get(key)
+    if (other && BigInt(other.id) > BigInt(request.id)) collapsed.set(request.id, other.id)
+    else {
+      if (other) collapsed.set(other.id, request.id)
+      newest.set(key, request)
+    }
+  }
+  return collapsed
+}

@@ -1,0 +1,219 @@
+// Stage "builds": records what workers report, in order and exactly once in effect; ends what is lost, unanswered or
+// cancelled.
+import {combineCrc} from '../core/crc.ts'
+import {JournalGap, fold} from '../core/apply.ts'
+import type {AttemptState, Changes, LogChange, Numbered} from '../core/apply.ts'
+import type {StoredLog} from '../world/logs.ts'
+import {
+  accept,
+  applyChanges,
+  cancelUnheld,
+  cancelWishes,
+  countRefused,
+  effectiveAttempts,
+  finish,
+  logsOf,
+  retry,
+  unanswered,
+  withdraw,
+} from '../world/store/attempts.ts'
+import {disownWorkers, loseWorkers, writeBeats} from '../world/store/workers.ts'
+import type {World} from '../world/world.ts'
+import type {Stage} from './river.ts'
+import type {Report, Sessions} from './sessions.ts'
+
+/** How many reports one transaction carries at most. */
+const batchMax = 2_000
+const sweepMs = 5_000
+/** A master unheard for this long, in milliseconds, has lost its workers' connections. */
+const masterDeadMs = 20_000
+/** How long a worker may be away, in milliseconds, before its builds are tried elsewhere. */
+export const workerGraceMs = 10 * 60_000
+
+type LogRow = StoredLog & {readonly id: string}
+
+export function builds(world: World, sessions: Sessions, graceMs = workerGraceMs): Stage {
+  let sweptAt = 0
+  let wished = true
+  world.bells.on('cancels', () => {
+    wished = true
+  })
+  return {
+    name: 'builds',
+    hears: ['builds', 'cancels'],
+    slowTickMs: sweepMs,
+    async run() {
+      for (let batch = sessions.reports(batchMax); batch.length > 0; batch = sessions.reports(batchMax)) {
+        await recordBatch(world, sessions, batch)
+        sessions.drop(batch.length)
+      }
+      const due = performance.now() - sweptAt >= sweepMs
+      if (wished || due) {
+        wished = false
+        await carryOutCancels(world, sessions)
+      }
+      if (due) {
+        await sweep(world, sessions, graceMs)
+        sweptAt = performance.now()
+      }
+      return null
+    },
+  }
+}
+
+/** Records one batch. One attempt whose entries cannot be recorded must not hold up the others: then each by itself. */
+async function recordBatch(world: World, sessions: Sessions, batch: readonly Report[]): Promise<void> {
+  const attempts = [...new Set(batch.map((report) => report.attempt))]
+  try {
+    await recordReports(world, sessions, batch)
+  } catch (error) {
+    if (!isBadData(error)) throw error
+    for (const attempt of attempts) {
+      const own = batch.filter((report) => report.attempt === attempt)
+      await recordReports(world, sessions, own).catch((fault: unknown) => giveUp(world, sessions, own, fault))
+    }
+  }
+}
+
+/** PostgreSQL's classes 22 and 23: the data is wrong, and trying again cannot help. */
+function isBadData(error: unknown): boolean {
+  const code = (error as {code?: unknown; driverError?: {code?: unknown}} | null)?.code
+  return typeof code === 'string' && /^2[23]/.test(code)
+}
+
+async function giveUp(world: World, sessions: Sessions, own: readonly Report[], fault: unknown): Promise<void> {
+  if (!isBadData(fault)) throw fault
+  const [first] = own
+  if (!first) return
+  world.say.error({attempt: first.attempt, err: fault}, 'a journal cannot be recorded; its build is given up')
+  const [state] = await effectiveAttempts(world.store, [first.attempt])
+  const summary = `its journal cannot be recorded: ${(fault as Error).message}`
+  if (state)
+    await world.store.transaction((tx) => finish(tx, [{build: state.build, result: 'exception', summary, at: null}]))
+  sessions.tell(first.worker, {say: 'stop', attempt: first.attempt, reason: summary.slice(0, 500)})
+}
+
+async function recordReports(world: World, sessions: Sessions, batch: readonly Report[]): Promise<void> {
+  const workers = new Map(batch.map((report) => [report.attempt, report.worker]))
+  const states = await effectiveAttempts(world.store, [...workers.keys()])
+  const mine = states.filter((state) => workers.get(state.attempt) === state.worker)
+  await fenceOff(world, sessions, workers, mine)
+  const changes = mine.flatMap((state) => foldReports(world, sessions, state, batch))
+  const rows = await logsOf(world.store, changes)
+  const logs = await writeLogFiles(world, changes, rows)
+  const accepted = batch.filter((report) => report.report === 'accepted').map((report) => report.attempt)
+  const standing = await world.store.transaction(async (tx) => {
+    await accept(tx, accepted)
+    return await applyChanges(tx, changes, logs)
+  })
+  for (const {state, applied} of changes)
+    if (standing.has(state.attempt))
+      sessions.tell(state.worker, {say: 'applied', attempt: state.attempt, upTo: applied})
+  ringAfter(world, changes)
+}
+
+/** Whoever speaks for an attempt that is not its build's effective one is told to stop. */
+async function fenceOff(
+  world: World,
+  sessions: Sessions,
+  workers: ReadonlyMap<string, string>,
+  mine: readonly AttemptState[],
+): Promise<void> {
+  const effective = new Set(mine.map((state) => state.attempt))
+  for (const [attempt, worker] of workers) {
+    if (effective.has(attempt)) continue
+    world.say.warn({attempt, worker}, 'refused: the attempt is not effective any more')
+    await countRefused(world.store, attempt)
+    sessions.tell(worker, {say: 'stop', attempt, reason: 'this attempt is not its build’s effective one'})
+  }
+}
+
+function foldReports(world: World, sessions: Sessions, state: AttemptState, batch: readonly Report[]): Changes[] {
+  const entries = batch.flatMap((report): Numbered[] =>
+    report.report === 'journal' && report.attempt === state.attempt ? [report] : [],
+  )
+  if (entries.length === 0) return []
+  try {
+    return [fold(state, entries)]
+  } catch (error) {
+    if (!(error instanceof JournalGap)) throw error
+    world.say.warn({worker: state.worker, attempt: state.attempt}, error.message)
+    sessions.resync(state.worker, error.message)
+    return []
+  }
+}
+
+/** Appends the segments to the logs' files, and gives the rows as they must be committed. */
+async function writeLogFiles(
+  world: World,
+  changes: readonly Changes[],
+  rows: ReadonlyMap<string, LogRow>,
+): Promise<LogRow[]> {
+  const jobs = changes.flatMap((change) =>
+    [...change.logs.values()].map((log) => ({log, key: `${change.state.attempt}/${String(log.step)}/${log.name}`})),
+  )
+  return await Promise.all(
+    jobs.flatMap(({log, key}) => {
+      const row = rows.get(key)
+      return row ? [writeLogFile(world, row, log)] : []
+    }),
+  )
+}
+
+async function writeLogFile(world: World, row: LogRow, change: LogChange): Promise<LogRow> {
+  // The embedded database does not wait for the disk either, so neither need the logs.
+  const durable = world.store.engine === 'postgresql'
+  const grown = change.segments.reduce(
+    (log, segment) => ({
+      ...log,
+      bytes: log.bytes + segment.bytes,
+      lines: log.lines + segment.lines,
+      segments: log.segments + 1,
+      crc32: combineCrc(log.crc32, segment.crc32, segment.bytes),
+    }),
+    row,
+  )
+  const storedBytes =
+    change.segments.length > 0 ? await world.logs.append(row, change.segments, durable) : row.storedBytes
+  const written = {...grown, storedBytes, complete: row.complete || change.ended !== null}
+  if (change.ended) {
+    const {bytes, crc32} = change.ended
+    if (bytes !== written.bytes || crc32 !== written.crc32)
+      world.say.error({log: row.id, bytes, stored: written.bytes}, 'a log’s end does not match what was stored of it')
+    await world.logs.end(written)
+  }
+  return written
+}
+
+function ringAfter(world: World, changes: readonly Changes[]): void {
+  if (changes.some((change) => change.logs.size > 0)) world.bells.ring('logs')
+  if (changes.some((change) => change.events.length > 0 || change.ended)) world.bells.ring('events')
+  if (!changes.some((change) => change.ended)) return
+  for (const bell of ['claims', 'reports', 'promotions'] as const) world.bells.ring(bell)
+}
+
+async function carryOutCancels(world: World, sessions: Sessions): Promise<void> {
+  const ended = await world.store.transaction((tx) => cancelUnheld(tx))
+  if (ended > 0) for (const bell of ['events', 'reports'] as const) world.bells.ring(bell)
+  for (const {attempt, worker, reason} of await cancelWishes(world.store, [...sessions.here]))
+    sessions.tell(worker, {say: 'cancel', attempt, reason})
+}
+
+/** What no message tells: beats to write down, masters and workers that fell silent, offers nobody answered. */
+async function sweep(world: World, sessions: Sessions, graceMs: number): Promise<void> {
+  await writeBeats(world.store, world.master, sessions.takeBeats())
+  const graces = Object.fromEntries(
+    world.settings().config.workers.flatMap((worker) =>
+      worker.missingTimeoutMs === null ? [] : [[worker.name, worker.missingTimeoutMs]],
+    ),
+  )
+  const moved = await world.store.transaction(async (tx) => {
+    await disownWorkers(tx, masterDeadMs)
+    const lost = await loseWorkers(tx, graceMs, graces)
+    for (const {attempt, worker} of lost) await retry(tx, [attempt], `${worker} was not heard of for too long`)
+    const late = await unanswered(tx)
+    await withdraw(tx, late, 0)
+    return lost.length + late.length
+  })
+  if (moved > 0) for (const bell of ['claims', 'events', 'reports'] as const) world.bells.ring(bell)
+}

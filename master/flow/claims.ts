@@ -1,0 +1,121 @@
+// Stage "claims": gives waiting requests to workers, and stores why the others wait.
+import {assign} from '../core/assign.ts'
+import type {Assigned, Assignment, PendingRequest, Wait} from '../core/assign.ts'
+import {makePlan} from '../core/plan.ts'
+import {finish} from '../world/store/attempts.ts'
+import {
+  collapseRequests,
+  explain,
+  explainOrphans,
+  lockPending,
+  lookPerBuilder,
+  openAttempts,
+  openBuilds,
+  pausedBuilders,
+  queue,
+} from '../world/store/requests.ts'
+import type {Opened} from '../world/store/requests.ts'
+import {workerStates} from '../world/store/workers.ts'
+import type {World} from '../world/world.ts'
+import type {Plan} from '../../worker/protocol/plan.ts'
+import type {Stage} from './river.ts'
+import type {Sessions} from './sessions.ts'
+
+/** How long a worker has to accept an offer, in milliseconds. */
+const acceptMs = 30_000
+const slowTickMs = 15_000
+
+interface Opening {
+  readonly attempt: string
+  readonly worker: string
+  readonly plan: Plan
+}
+
+export function claims(world: World, sessions: Sessions): Stage {
+  let orphansAt = -Infinity
+  return {
+    name: 'claims',
+    hears: ['claims', 'config'],
+    slowTickMs,
+    async run() {
+      const now = Date.now()
+      const {requests, assigned} = await look(world, sessions, now)
+      await explain(world.store, news(requests, assigned))
+      if (assigned.collapsed.size > 0)
+        await world.store.transaction((tx) => collapseRequests(tx, [...assigned.collapsed.keys()]))
+      const opened = await open(world, assigned.assignments)
+      await Promise.all(opened.map((opening) => offer(world, sessions, opening)))
+      if (performance.now() - orphansAt > slowTickMs) {
+        await explainOrphans(world.store, builderNames(world))
+        orphansAt = performance.now()
+      }
+      return nextLook(requests, assigned.assignments.length, now)
+    },
+  }
+}
+
+const builderNames = (world: World) => world.settings().config.builders.map((builder) => builder.name)
+
+async function look(
+  world: World,
+  sessions: Sessions,
+  now: number,
+): Promise<{requests: readonly PendingRequest[]; assigned: Assigned}> {
+  const requests = await queue(world.store, builderNames(world))
+  if (requests.length === 0)
+    return {requests, assigned: {assignments: [], waiting: new Map(), collapsed: new Map()}}
+  const paused = await pausedBuilders(world.store)
+  const builders = new Map(
+    world
+      .settings()
+      .config.builders.map((builder) => [builder.name, {builder, paused: paused.get(builder.name) ?? null}]),
+  )
+  const workers = await workerStates(world.store, sessions.here)
+  return {requests, assigned: assign({requests, builders, workers, now})}
+}
+
+/** The reasons that differ from those stored. */
+function news(requests: readonly PendingRequest[], assigned: Assigned): Map<string, readonly Wait[]> {
+  const stored = new Map(requests.map((request) => [request.id, JSON.stringify(request.waiting)]))
+  return new Map([...assigned.waiting].filter(([id, waits]) => stored.get(id) !== JSON.stringify(waits)))
+}
+
+/** Opens an attempt for each assignment whose request still waits, all in one transaction. */
+async function open(world: World, assignments: readonly Assignment[]): Promise<Opening[]> {
+  if (assignments.length === 0) return []
+  const {config, version} = world.settings()
+  const workers = new Map(assignments.map(({request, worker}) => [request, worker]))
+  return await world.store.transaction(async (tx) => {
+    const locked = await lockPending(tx, [...workers.keys()])
+    const builds = await openBuilds(tx, locked, version)
+    const planned = builds.flatMap((opened) => {
+      const builder = config.builders.find((candidate) => candidate.name === opened.request.builder)
+      const worker = workers.get(opened.request.id)
+      if (!builder || !worker) return []
+      const plan = makePlan(config, builder, {...opened.request, ...identity(opened)})
+      return [{request: opened.request.id, build: opened.build, worker, plan}]
+    })
+    const fences = await openAttempts(tx, planned, acceptMs)
+    return planned.map(({build, worker, plan}) => ({attempt: fences.get(build) ?? '', worker, plan}))
+  })
+}
+
+const identity = (opened: Opened) => ({id: opened.build, number: opened.number})
+
+/** Sends an offer with the secrets it needs; a secret that is missing ends the build, saying which. */
+async function offer(world: World, sessions: Sessions, {attempt, worker, plan}: Opening): Promise<void> {
+  try {
+    const secrets = await world.settings().secrets.readAll(plan.secrets)
+    sessions.offer(worker, {attempt, deadlineMs: acceptMs, plan, secrets})
+  } catch (error) {
+    const summary = (error as Error).message
+    await world.store.transaction((tx) => finish(tx, [{build: plan.build, result: 'exception', summary, at: null}]))
+    for (const bell of ['claims', 'events', 'reports'] as const) world.bells.ring(bell)
+  }
+}
+
+function nextLook(requests: readonly PendingRequest[], assigned: number, now: number): number | null {
+  if (assigned >= lookPerBuilder) return 0 // there may be more behind those that were looked at
+  const later = requests.flatMap(({notBefore}) => (notBefore !== null && notBefore > now ? [notBefore - now] : []))
+  return later.length > 0 ? Math.min(...later) : null
+}

@@ -1,0 +1,205 @@
+// The sessions of the workers connected to this master: what they say is queued for the stage that records it, and
+// what the stages tell them goes out here.
+import type {Hello, JournalMessage, MasterMessage, Offer, WorkerMessage} from '../../worker/protocol/messages.ts'
+import {protocolNewest, protocolOldest} from '../../worker/protocol/messages.ts'
+import type {Attached, Refused, Session, WorkerDesk} from '../world/desk.ts'
+import {openAttemptsOf, retry, withdraw} from '../world/store/attempts.ts'
+import {attachWorker, detachWorker} from '../world/store/workers.ts'
+import type {Beat} from '../world/store/workers.ts'
+import type {World} from '../world/world.ts'
+
+/** One thing a worker reported, waiting to be recorded. */
+export type Report =
+  | {readonly report: 'accepted'; readonly worker: string; readonly attempt: string}
+  | {
+      readonly report: 'journal'
+      readonly worker: string
+      readonly attempt: string
+      readonly seq: number
+      readonly entry: JournalMessage['entry']
+      readonly body: Uint8Array | null
+    }
+
+const beatSeconds = 10
+/** Log bytes that may wait to be recorded before workers are made to wait. */
+const queuedBytesMax = 32 * 1024 * 1024
+/** A declined build is offered again after this long, in milliseconds. */
+const declinedPauseMs = 2_000
+
+interface Connected {
+  readonly session: Session
+  readonly number: string
+}
+
+export class Sessions implements WorkerDesk {
+  readonly #world: World
+  readonly #connected = new Map<string, Connected>()
+  readonly #beats = new Map<string, Beat>()
+  readonly #skews = new Map<string, number>()
+  readonly #queue: Report[] = []
+  #queuedBytes = 0
+  #roomMade: (() => void)[] = []
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  /** Names of the workers connected here. */
+  get here(): ReadonlySet<string> {
+    return new Set(this.#connected.keys())
+  }
+
+  /** Tells a worker something; false when it is not connected here, and then the next hello settles it. */
+  tell(worker: string, message: MasterMessage): boolean {
+    const connected = this.#connected.get(worker)
+    connected?.session.send(message)
+    return connected !== undefined
+  }
+
+  offer(worker: string, offer: Omit<Offer, 'say'>): boolean {
+    return this.tell(worker, {say: 'offer', ...offer})
+  }
+
+  /** Ends a session whose two sides disagree: the worker dials again and both say where they stand. */
+  resync(worker: string, reason: string): void {
+    this.#connected.get(worker)?.session.close(1008, reason.slice(0, 120))
+  }
+
+  /** The oldest reports, at most `count`; they stay until `drop`. */
+  reports(count: number): readonly Report[] {
+    return this.#queue.slice(0, count)
+  }
+
+  /** Forgets the oldest reports: they are recorded. */
+  drop(count: number): void {
+    for (const report of this.#queue.splice(0, count))
+      if (report.report === 'journal') this.#queuedBytes -= report.body?.length ?? 0
+    if (this.#queuedBytes >= queuedBytesMax) return
+    const waiting = this.#roomMade
+    this.#roomMade = []
+    for (const go of waiting) go()
+  }
+
+  /** The newest beat of each worker since the last call. */
+  takeBeats(): Beat[] {
+    const beats = [...this.#beats.values()]
+    this.#beats.clear()
+    return beats
+  }
+
+  async attach(hello: Hello, session: Session): Promise<Attached | Refused> {
+    const protocol = Math.min(protocolNewest, hello.protocols[1])
+    if (protocol < Math.max(protocolOldest, hello.protocols[0])) return refuseProtocol(hello)
+    const skewMs = hello.now - Date.now()
+    const configured = this.#world.settings().config.workers.find((worker) => worker.name === hello.worker)
+    const {number, attempts} = await this.#world.store.transaction(async (tx) => {
+      const session = await attachWorker(tx, {
+        hello,
+        master: this.#world.master,
+        skewMs,
+        labels: {...hello.labels, ...configured?.labels},
+        maxBuilds: configured?.maxBuilds ?? hello.maxBuilds,
+      })
+      const open = await openAttemptsOf(tx, hello.worker)
+      const held = new Map(hello.attempts.map((attempt) => [attempt.attempt, attempt]))
+      const missing = open.filter(({attempt}) => !held.has(attempt))
+      // An offer that never arrived is nobody's fault; a running attempt that the worker does not know is lost.
+      await withdraw(tx, missing.filter(({state}) => state === 'offered').map(({attempt}) => attempt), 0)
+      await retry(
+        tx,
+        missing.filter(({state}) => state === 'running').map(({attempt}) => attempt),
+        `${hello.worker} came back without it`,
+      )
+      return {number: session, attempts: hello.attempts.map(({attempt}) => standing(attempt, open))}
+    })
+    this.#connected.get(hello.worker)?.session.close(4000, 'a newer session of this worker')
+    this.#forget(hello.worker)
+    this.#connected.set(hello.worker, {session, number})
+    this.#skews.set(hello.worker, skewMs)
+    this.#world.say.info({worker: hello.worker, version: hello.version, engine: hello.engine}, 'worker connected')
+    this.#world.bells.ring('events')
+    this.#world.bells.ring('claims')
+    return {
+      session: number,
+      welcome: {say: 'welcome', protocol, master: this.#world.master, now: Date.now(), beatSeconds, attempts},
+    }
+  }
+
+  async said(worker: string, session: string, message: WorkerMessage, body: Uint8Array | null): Promise<void> {
+    if (this.#connected.get(worker)?.number !== session) return // an older session's last words
+    switch (message.say) {
+      case 'beat':
+        this.#beats.set(worker, {
+          worker,
+          session,
+          skewMs: this.#smoothSkew(worker, message.now - Date.now()),
+          freeBytes: message.freeBytes,
+        })
+        return
+      case 'accept':
+        this.#queue.push({report: 'accepted', worker, attempt: message.attempt})
+        this.#world.bells.ringHere('builds')
+        return
+      case 'decline':
+        this.#world.say.warn({worker, attempt: message.attempt, code: message.code}, `declined: ${message.text}`)
+        await this.#world.store.transaction((tx) => withdraw(tx, [message.attempt], declinedPauseMs))
+        this.#world.bells.ring('claims')
+        return
+      case 'journal':
+        this.#queue.push({
+          report: 'journal',
+          worker,
+          attempt: message.attempt,
+          seq: message.seq,
+          entry: message.entry,
+          body,
+        })
+        this.#queuedBytes += body?.length ?? 0
+        this.#world.bells.ringHere('builds')
+        if (this.#queuedBytes >= queuedBytesMax) await new Promise<void>((go) => this.#roomMade.push(go))
+        return
+      case 'hello':
+        this.resync(worker, 'a second hello')
+    }
+  }
+
+  async detached(worker: string, session: string): Promise<void> {
+    if (this.#connected.get(worker)?.number === session) {
+      this.#connected.delete(worker)
+      this.#beats.delete(worker)
+    }
+    await this.#world.store.transaction((tx) => detachWorker(tx, worker, session))
+    this.#world.say.info({worker}, 'worker disconnected')
+    this.#world.bells.ring('events')
+    this.#world.bells.ring('claims')
+  }
+
+  /** Reports of an ended session are dropped: the worker sends again what was not acknowledged. */
+  #forget(worker: string): void {
+    const kept = this.#queue.filter((report) => report.worker !== worker)
+    if (kept.length < this.#queue.length) this.#queue.splice(0, this.#queue.length, ...kept)
+    this.#queuedBytes = kept.reduce((sum, r) => sum + (r.report === 'journal' ? (r.body?.length ?? 0) : 0), 0)
+  }
+
+  /** One slow frame must not look like a wrong clock, so the smallest change of several beats wins slowly. */
+  #smoothSkew(worker: string, measured: number): number {
+    const before = this.#skews.get(worker) ?? measured
+    const skew = Math.abs(measured - before) > 5_000 ? measured : before * 0.8 + measured * 0.2
+    this.#skews.set(worker, skew)
+    return skew
+  }
+}
+
+function standing(attempt: string, open: Awaited<ReturnType<typeof openAttemptsOf>>): Attached['welcome']['attempts'][number] {
+  const known = open.find((candidate) => candidate.attempt === attempt)
+  if (!known?.effective) return {attempt, applied: 0, verdict: 'stop'}
+  return {attempt, applied: known.applied, verdict: known.cancel ? 'cancel' : 'continue'}
+}
+
+const refuseProtocol = (hello: Hello): Refused => ({
+  say: 'refused',
+  code: 'protocol',
+  text:
+    `this master speaks protocol versions ${String(protocolOldest)} to ${String(protocolNewest)}, ` +
+    `${hello.worker} (${hello.version}) ${hello.protocols.join(' to ')}: upgrade the older of the two`,
+})

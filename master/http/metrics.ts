@@ -1,0 +1,32 @@
+// What Prometheus is told of the queue and the workers, counted when it asks.
+import {Gauge, type Registry} from 'prom-client'
+import type {Store} from '../world/store/store.ts'
+
+/** Adds the gauges to the registry; the returned function counts and writes everything down. */
+export function observe(registry: Registry, store: Store): () => Promise<string> {
+  const gauge = (name: string, help: string, labelNames: string[] = []) => new Gauge({name, help, labelNames, registers: [registry]})
+  const pending = gauge('ostler_requests_pending', 'Build requests that wait.', ['builder'])
+  const oldest = gauge('ostler_request_oldest_seconds', 'How long the oldest pending request has waited.')
+  const open = gauge('ostler_builds_open', 'Builds that are not finished.', ['builder', 'state'])
+  const workers = gauge('ostler_workers', 'Workers by state.', ['state'])
+  return async () => {
+    const queue = await store.query<{builder: string; n: number; seconds: number}>(
+      `SELECT builder, count(*)::int AS n, max(extract(epoch FROM now() - submitted_at))::float8 AS seconds
+         FROM requests WHERE state = 'pending' GROUP BY builder`,
+    )
+    const builds = await store.query<{builder: string; state: string; n: number}>(
+      `SELECT builder, state, count(*)::int AS n FROM builds WHERE state <> 'finished' GROUP BY builder, state`,
+    )
+    const states = await store.query<{state: string; n: number}>(
+      `SELECT CASE WHEN NOT connected AND lost THEN 'lost' WHEN NOT connected THEN 'offline' WHEN draining IS NOT NULL THEN 'draining'
+                   WHEN paused IS NOT NULL THEN 'paused' ELSE 'connected' END AS state, count(*)::int AS n
+         FROM workers GROUP BY 1`,
+    )
+    for (const one of [pending, open, workers]) one.reset()
+    for (const {builder, n} of queue) pending.set({builder}, n)
+    oldest.set(Math.max(0, ...queue.map((row) => row.seconds)))
+    for (const {builder, state, n} of builds) open.set({builder, state}, n)
+    for (const {state, n} of states) workers.set({state}, n)
+    return await registry.metrics()
+  }
+}

@@ -1,0 +1,149 @@
+// The master, assembled: configuration, database, world, river and front door, and how they start, reload and stop.
+import {randomBytes} from 'node:crypto'
+import {chmod, mkdir, readFile, rm, writeFile} from 'node:fs/promises'
+import {hostname} from 'node:os'
+import path from 'node:path'
+import {fileURLToPath} from 'node:url'
+import {Registry, collectDefaultMetrics} from 'prom-client'
+import {Sessions} from './flow/sessions.ts'
+import {flow} from './flow/river.ts'
+import {openRiver} from './flow/stages.ts'
+import {createServer} from './http/server.ts'
+import {ArtifactFiles} from './world/artifacts.ts'
+import {openBells} from './world/bells.ts'
+import {startClock} from './world/clock.ts'
+import {Git} from './world/git.ts'
+import {LogFiles} from './world/logs.ts'
+import {openSay} from './world/say.ts'
+import {ConfigurationRefused, readGood, storeVersion} from './world/settings.ts'
+import {openStore} from './world/store/database.ts'
+import {record} from './world/store/events.ts'
+import {createToken, listTokens} from './world/store/tokens.ts'
+import type {World} from './world/world.ts'
+
+export interface MasterOptions {
+  readonly config: string
+  readonly stateDir: string
+  /** `HOST:PORT`; port 0 takes a free one. */
+  readonly listen: string
+  /** A PostgreSQL server's URL, or null for the embedded database in the state directory. */
+  readonly databaseUrl: string | null
+  readonly logLevel: string
+}
+
+export interface Master {
+  /** Where it listens, such as `http://127.0.0.1:8010`. */
+  readonly address: string
+  /** Reads the configuration again: a good one applies without touching running builds, a bad one changes nothing. */
+  reload(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** Starts a master. Throws ConfigurationRefused, or an Error whose message says what to do. */
+export async function startMaster(options: MasterOptions): Promise<Master> {
+  const say = openSay(options.logLevel)
+  const good = await readGood(options.config)
+  await mkdir(options.stateDir, {recursive: true})
+  const store = await openStore({url: options.databaseUrl, stateDir: options.stateDir, say: (text) => { say.info(text) }})
+  let settings = await storeVersion(store, good.config, good.hash)
+  const master = `${hostname()}-${String(process.pid)}-${randomBytes(4).toString('hex')}`
+  const bells = await openBells(store, master)
+  const world: World = {
+    master,
+    store,
+    bells,
+    say,
+    logs: new LogFiles(path.join(options.stateDir, 'logs')),
+    artifacts: new ArtifactFiles(path.join(options.stateDir, 'artifacts')),
+    settings: () => settings,
+  }
+  const git = new Git({stateDir: options.stateDir, secret: (name) => settings.secrets.read(name)})
+  const sessions = new Sessions(world)
+  const river = openRiver(world, git, sessions)
+  const reload = async () => {
+    try {
+      const next = await readGood(options.config)
+      settings = await storeVersion(store, next.config, next.hash)
+    } catch (error) {
+      if (!(error instanceof ConfigurationRefused)) throw error
+      say.error(`the new configuration is refused, the old one stays in force:\n${error.message}`)
+      await store.transaction((tx) => record(tx, [{type: 'config.refused', data: {problems: error.problems}}]))
+      return {version: settings.version, problems: error.problems}
+    }
+    say.info({version: settings.version}, 'configuration applied')
+    for (const bell of ['config', 'events'] as const) bells.ring(bell)
+    return {version: settings.version, problems: []}
+  }
+  const metrics = new Registry()
+  collectDefaultMetrics({register: metrics})
+  const current = flow(river.stages, bells, say)
+  const server = await createServer({
+    ...world,
+    version: await ownVersion(),
+    reload,
+    desk: sessions,
+    promoter: {run: river.decide},
+    complaints: () => Promise.resolve(current.troubles()),
+    metrics,
+    webDirectory: fileURLToPath(new URL('../web', import.meta.url)),
+  })
+  const stopClock = startClock(bells)
+  await writeAdminToken(world, options.stateDir)
+  const {host, port} = listenAddress(options.listen)
+  const address = await server.listen({host, port})
+  say.info({address, database: store.engine}, `listening at ${address}`)
+  return {
+    address,
+    reload: async () => void (await reload()),
+    async stop() {
+      await stopClock()
+      await server.close()
+      await current.stop()
+      await river.settled()
+      await bells.close()
+      await store.close()
+      say.info('stopped')
+    },
+  }
+}
+
+/** The first start makes an administrator's token; its file is the only place that has it. */
+async function writeAdminToken(world: World, stateDir: string): Promise<void> {
+  const admins = (await listTokens(world.store)).filter((token) => token.role === 'admin')
+  if (admins.length > 0) return
+  const file = path.join(stateDir, 'admin-token')
+  const {text} = await createToken(world.store, {kind: 'user', name: 'admin', role: 'admin', createdBy: null})
+  await rm(file, {force: true})
+  await writeFile(file, `${text}\n`, {mode: 0o600, flag: 'wx'})
+  await chmod(file, 0o600)
+  world.say.info(`the administrator's token is in ${file}`)
+}
+
+async function ownVersion(): Promise<string> {
+  const manifest = await readFile(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(manifest) as {version: string}).version
+}
+
+function listenAddress(text: string): {host: string; port: number} {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:]*)):(\d{1,5})$/.exec(text)
+  const port = Number(match?.[3])
+  if (!match || port > 65_535) throw new Error(`--listen expects HOST:PORT, such as 127.0.0.1:8010, not ${text}`)
+  return {host: match[1] ?? (match[2] || '127.0.0.1'), port}
+}
+
+/** Runs a master until a signal ends it. SIGHUP reloads. Exit codes: 0 stopped, 1 could not start, 2 wrong configuration. */
+export async function runMaster(options: MasterOptions): Promise<number> {
+  let master: Master
+  try {
+    master = await startMaster(options)
+  } catch (error) {
+    console.error((error as Error).message)
+    return error instanceof ConfigurationRefused ? 2 : 1
+  }
+  process.on('SIGHUP', () => void master.reload())
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => { resolve() })
+  })
+  await master.stop()
+  return 0
+}

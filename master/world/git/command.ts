@@ -1,0 +1,267 @@
+// Every run of git by the master goes through here: own home and configuration, no hooks, no prompts, an allow-list
+// of protocols, a time limit, and only the credentials of the source at hand.
+import {mkdir, rm, writeFile} from 'node:fs/promises'
+import {randomBytes} from 'node:crypto'
+import {join} from 'node:path'
+import {simpleGit} from 'simple-git'
+import type {GitSource} from '../../../config/config.ts'
+
+/** What git did, whatever its exit code; `code` is null when it was stopped by its time limit. */
+export interface GitAnswer {
+  readonly code: number | null
+  readonly out: string
+  readonly err: string
+}
+
+/** Git could not do what was asked; `kind` says whether trying again may help. */
+export class GitFault extends Error {
+  readonly kind: 'unreachable' | 'auth' | 'timeout' | 'damaged' | 'failed'
+  constructor(kind: GitFault['kind'], message: string) {
+    super(message)
+    this.name = 'GitFault'
+    this.kind = kind
+  }
+}
+
+/** Where git may write, and what it may need to know. */
+export interface GitPlace {
+  /** A private directory that stands in for HOME. */
+  readonly home: string
+  readonly secret: (name: string) => Promise<string>
+}
+
+export interface RunOptions {
+  readonly cwd: string
+  readonly limitMs: number
+  readonly input?: string
+  readonly env?: Readonly<Record<string, string>>
+  readonly access?: Access
+}
+
+/** The credentials of one source, made ready for git; `close` removes what was written for it. */
+export interface Access {
+  readonly env: Readonly<Record<string, string>>
+  readonly config: readonly string[]
+  close(): Promise<void>
+}
+
+/** What of the master's own environment git gets to see: where programs and proxies are, nothing else. */
+const passed = [
+  'PATH',
+  'TMPDIR',
+  'http_proxy',
+  'https_proxy',
+  'no_proxy',
+  'all_proxy',
+  'HTTPS_PROXY',
+  'NO_PROXY',
+  'ALL_PROXY',
+]
+
+const allowedEnvironment = [
+  'GIT_ALLOW_PROTOCOL',
+  'GIT_TERMINAL_PROMPT',
+  'GIT_CONFIG_NOSYSTEM',
+  'GIT_SSH_COMMAND',
+  'GIT_AUTHOR_NAME',
+  'GIT_AUTHOR_EMAIL',
+  'GIT_AUTHOR_DATE',
+  'GIT_COMMITTER_NAME',
+  'GIT_COMMITTER_EMAIL',
+  'GIT_COMMITTER_DATE',
+]
+
+const hardening = [
+  'core.hooksPath=/dev/null',
+  'core.fsmonitor=false',
+  'protocol.ext.allow=never',
+  'credential.helper=',
+  'fetch.fsckObjects=false',
+  // A collection of garbage in the background would outlive the lock on its mirror.
+  'gc.autoDetach=false',
+  'maintenance.autoDetach=false',
+  'http.lowSpeedLimit=100',
+  'http.lowSpeedTime=60',
+]
+
+/** Runs git once. Answers for every exit code; faults only when it could not start or ran out of time. */
+export async function runGit(
+  place: GitPlace,
+  argv: readonly string[],
+  options: RunOptions,
+): Promise<GitAnswer> {
+  const limit = AbortSignal.timeout(options.limitMs)
+  let answer: GitAnswer = {code: 0, out: '', err: ''}
+  const git = simpleGit({
+    baseDir: options.cwd,
+    abort: limit,
+    config: [...hardening, ...(options.access?.config ?? [])],
+    // Output is read to its end; the grace after exit is for a grandchild that keeps the pipe open.
+    completion: {onClose: true, onExit: 1000},
+    ...(options.input === undefined ? {} : {input: () => options.input}),
+    errors: (error, result) => {
+      answer = {
+        code: limit.aborted ? null : result.exitCode,
+        out: Buffer.concat(result.stdOut).toString('utf8'),
+        err: Buffer.concat(result.stdErr).toString('utf8'),
+      }
+      return limit.aborted || result.exitCode < 0 ? (error ?? new Error('git was stopped')) : undefined
+    },
+    allowEnvironment: allowedEnvironment,
+    unsafe: {
+      allowUnsafeHooksPath: true,
+      allowUnsafeFsMonitor: true,
+      allowUnsafeProtocolOverride: true,
+      allowUnsafeCredentialHelper: true,
+      allowUnsafeSshCommand: true,
+    },
+  }).env(environment(place, options))
+  try {
+    await git.raw([...argv])
+  } catch (error) {
+    if (limit.aborted)
+      return {
+        ...answer,
+        code: null,
+        err: `${answer.err}\ngit took longer than ${options.limitMs / 1000} s`.trim(),
+      }
+    // Simple-git's own guard against dangerous arguments, or a program that could not be started.
+    throw new GitFault('failed', tidyWords(error instanceof Error ? error.message : String(error)))
+  }
+  return answer
+}
+
+function environment(place: GitPlace, options: RunOptions): Record<string, string> {
+  const inherited = passed.flatMap((name) =>
+    process.env[name] === undefined ? [] : [[name, process.env[name]] as const],
+  )
+  return {
+    ...Object.fromEntries(inherited as [string, string][]),
+    HOME: place.home,
+    XDG_CONFIG_HOME: place.home,
+    LC_ALL: 'C',
+    GIT_CONFIG_NOSYSTEM: '1',
+    GIT_TERMINAL_PROMPT: '0',
+    GIT_ALLOW_PROTOCOL: 'file:git:http:https:ssh',
+    ...options.access?.env,
+    ...options.env,
+  }
+}
+
+/** Makes the private home. Its configuration trusts every local path: only repositories that the master is configured with are named. */
+export async function makeHome(home: string): Promise<void> {
+  await mkdir(home, {recursive: true, mode: 0o700})
+  await writeFile(join(home, '.gitconfig'), '[safe]\n\tdirectory = *\n', {mode: 0o600})
+}
+
+/** Reads the source's secrets and lays them out for git: a password in the environment only, a key in a private file. */
+export async function openAccess(place: GitPlace, source: GitSource): Promise<Access> {
+  const {user, password, sshKey} = source.credentials
+  const env: Record<string, string> = {}
+  const config: string[] = []
+  let keyFile: string | null = null
+  if (password) {
+    env['OSTLER_GIT_USER'] = singleLine(user ?? 'git', source, 'user')
+    env['OSTLER_GIT_PASSWORD'] = singleLine(
+      (await place.secret(password.secret)).replace(/\r?\n$/, ''),
+      source,
+      'password',
+    )
+    // Bound to the configured server, so that a redirect elsewhere does not carry the password along.
+    config.push(`credential.${serverOf(source.url)}.helper=${passwordHelper}`)
+  }
+  if (sshKey) {
+    keyFile = join(place.home, `key-${randomBytes(8).toString('hex')}`)
+    const key = await place.secret(sshKey.secret)
+    await writeFile(keyFile, key.endsWith('\n') ? key : `${key}\n`, {mode: 0o600, flag: 'wx'})
+  }
+  env['GIT_SSH_COMMAND'] = sshCommand(place, keyFile)
+  return {
+    env,
+    config,
+    close: async () => {
+      if (keyFile) await rm(keyFile, {force: true})
+    },
+  }
+}
+
+const passwordHelper =
+  '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n" "$OSTLER_GIT_USER" "$OSTLER_GIT_PASSWORD"; }; f'
+
+function singleLine(text: string, source: GitSource, what: string): string {
+  if (/[\n\r\0]/.test(text))
+    throw new GitFault('auth', `the ${what} of source ${source.name} has more than one line`)
+  return text
+}
+
+function serverOf(url: string): string {
+  try {
+    const {protocol, host} = new URL(url)
+    return `${protocol}//${host}`
+  } catch {
+    return url
+  }
+}
+
+function sshCommand(place: GitPlace, keyFile: string | null): string {
+  const own = keyFile
+    ? [
+        '-F',
+        '/dev/null',
+        '-i',
+        keyFile,
+        '-o',
+        'IdentitiesOnly=yes',
+        '-o',
+        `UserKnownHostsFile=${join(place.home, 'known_hosts')}`,
+      ]
+    : []
+  const quiet = [
+    'BatchMode=yes',
+    'StrictHostKeyChecking=accept-new',
+    'ConnectTimeout=20',
+    'ServerAliveInterval=15',
+    'ServerAliveCountMax=4',
+  ]
+  return ['ssh', ...own, ...quiet.flatMap((option) => ['-o', option])].map(shellWord).join(' ')
+}
+
+const shellWord = (word: string) =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+
+const authWords =
+  /authentication failed|could not read (username|password)|permission denied \(|invalid credentials|returned error: 40[13]|host key verification failed|access denied/i
+const damageWords =
+  /not a git repository|bad object|object file .* is empty|corrupt|did not send all necessary objects|missing (blob|tree|commit)|unable to read (tree|sha1 file)|invalid sha1 pointer|pack has \d+ unresolved/i
+const netWords =
+  /could not resolve|connection (refused|reset|timed out)|unable to connect|couldn't connect|unable to access|could not read from remote|hung up|network is unreachable|does not appear to be a git repository|early eof|operation timed out|no route to host|repository .* (not found|does not exist)/i
+
+/** What kind of failure git's words tell of. */
+export function faultKind(answer: GitAnswer): GitFault['kind'] {
+  if (answer.code === null) return 'timeout'
+  if (authWords.test(answer.err)) return 'auth'
+  if (netWords.test(answer.err)) return 'unreachable'
+  return damageWords.test(answer.err) ? 'damaged' : 'failed'
+}
+
+/** Git's own words, short, on few lines, and without a password that a URL may hold. */
+export function tidyWords(text: string): string {
+  const lines = text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('hint:'))
+  return lines
+    .slice(0, 8)
+    .join('; ')
+    .replace(/(\w+:\/\/)[^/@\s]*@/g, '$1')
+    .slice(0, 1000)
+}
+
+/** The answer of a run that had to succeed. */
+export function wanted(answer: GitAnswer, what: string): string {
+  if (answer.code === 0) return answer.out
+  throw new GitFault(
+    faultKind(answer),
+    `${what}: ${tidyWords(answer.err) || `git ended with ${answer.code}`}`,
+  )
+}

@@ -1,0 +1,403 @@
+// Attempts: what workers report of them, applied in order and once; and their end when a worker is lost.
+import type {AttemptState, Changes} from '../../core/apply.ts'
+import type {Plan} from '../../../worker/protocol/plan.ts'
+import type {StoredLog} from '../logs.ts'
+import {completeBuildsets} from './buildsets.ts'
+import {record} from './events.ts'
+import type {Sql} from './store.ts'
+import {cleanJson, cleanText} from './text.ts'
+
+const number = (text: string | number) => Number(text)
+const time = (ms: number | null) => (ms === null ? null : new Date(ms))
+
+/** The state of effective attempts among those named; one that is not (any more) effective is left out. */
+export async function effectiveAttempts(sql: Sql, ids: readonly string[]): Promise<AttemptState[]> {
+  const rows = await sql.query<Omit<AttemptState, 'steps'> & {steps: AttemptState['steps'] | null}>(
+    `SELECT a.id AS attempt, a.build_id AS build, b.builder, b.number, b.request_id AS request,
+            b.buildset_id AS buildset, a.worker, a.applied, w.skew_ms AS "skewMs",
+            (SELECT jsonb_agg(jsonb_build_object('name', s->'name', 'kind', s->'kind'))
+             FROM jsonb_array_elements(a.plan->'steps') s) AS steps
+     FROM attempts a JOIN builds b ON b.id = a.build_id AND b.attempt = a.id AND b.state <> 'finished'
+     LEFT JOIN workers w ON w.name = a.worker
+     WHERE a.id = ANY($1::bigint[]) AND a.state IN ('offered', 'running')`,
+    [ids],
+  )
+  return rows.map((row) => ({...row, skewMs: row.skewMs || 0, steps: row.steps ?? []}))
+}
+
+/** Marks offers as accepted. */
+export async function accept(tx: Sql, attempts: readonly string[]): Promise<void> {
+  if (attempts.length === 0) return
+  await tx.query(
+    `UPDATE attempts SET state = 'running', accepted_at = now() WHERE id = ANY($1::bigint[]) AND state = 'offered'`,
+    [attempts],
+  )
+}
+
+/** The rows of logs that changes speak of; those that are new are made. */
+export async function logsOf(sql: Sql, changes: readonly Changes[]): Promise<Map<string, StoredLog & {id: string}>> {
+  const wanted = changes.flatMap((change) =>
+    [...change.logs.values()].map((log) => ({build: change.state.build, attempt: change.state.attempt, ...log})),
+  )
+  if (wanted.length === 0) return new Map()
+  const rows = await sql.query<Record<keyof StoredLog, string> & {id: string; step: number; name: string}>(
+    `WITH wanted AS (
+       SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::text[]) AS w (build, attempt, step, name)
+     ), made AS (
+       INSERT INTO logs (build_id, attempt, step, name) SELECT * FROM wanted
+       ON CONFLICT (attempt, step, name) DO NOTHING RETURNING *
+     )
+     SELECT id, attempt, step, name, bytes, lines, segments, stored_bytes AS "storedBytes", crc32, complete FROM made
+     UNION ALL
+     SELECT l.id, l.attempt, l.step, l.name, l.bytes, l.lines, l.segments, l.stored_bytes, l.crc32, l.complete
+     FROM logs l JOIN wanted w ON (l.attempt, l.step, l.name) = (w.attempt, w.step, w.name)`,
+    [
+      wanted.map((log) => log.build),
+      wanted.map((log) => log.attempt),
+      wanted.map((log) => log.step),
+      wanted.map((log) => cleanText(log.name)),
+    ],
+  )
+  return new Map(
+    rows.map((row) => [
+      `${row.attempt}/${String(row.step)}/${row.name}`,
+      {
+        id: row.id,
+        attempt: row.attempt,
+        step: row.step,
+        name: row.name,
+        bytes: number(row.bytes),
+        lines: number(row.lines),
+        segments: number(row.segments),
+        storedBytes: number(row.storedBytes),
+        crc32: number(row.crc32),
+        complete: Boolean(row.complete),
+      },
+    ]),
+  )
+}
+
+/**
+ * Applies changes under their guard: an attempt that is not effective any more, or of which more was applied
+ * meanwhile, changes nothing and is left out of the answer.
+ */
+export async function applyChanges(
+  tx: Sql,
+  changes: readonly Changes[],
+  logs: readonly (StoredLog & {id: string})[],
+): Promise<Set<string>> {
+  const guarded = await tx.query<{id: string}>(
+    `UPDATE attempts a SET applied = c.upto, state = CASE WHEN c.ended THEN 'finished' ELSE 'running' END,
+            accepted_at = coalesce(a.accepted_at, now()), ended_at = CASE WHEN c.ended THEN now() END
+     FROM unnest($1::bigint[], $2::int[], $3::int[], $4::bool[]) AS c (id, applied, upto, ended), builds b
+     WHERE a.id = c.id AND a.applied = c.applied AND a.state IN ('offered', 'running')
+       AND b.id = a.build_id AND b.attempt = a.id AND b.state <> 'finished' RETURNING a.id`,
+    [
+      changes.map((change) => change.state.attempt),
+      changes.map((change) => change.state.applied),
+      changes.map((change) => change.applied),
+      changes.map((change) => change.ended !== null),
+    ],
+  )
+  const standing = new Set(guarded.map((row) => row.id))
+  const mine = changes.filter((change) => standing.has(change.state.attempt))
+  await writeSteps(tx, mine)
+  await writeLogs(
+    tx,
+    logs.filter((log) => standing.has(log.attempt)),
+  )
+  await writeArtifacts(tx, mine)
+  await writeBuilds(tx, mine)
+  await finishBuilds(tx, mine)
+  await record(
+    tx,
+    mine.flatMap((change) => change.events),
+  )
+  return standing
+}
+
+async function writeSteps(tx: Sql, changes: readonly Changes[]): Promise<void> {
+  const rows = changes.flatMap(({state, steps}) =>
+    [...steps.values()].map((step) => ({build: state.build, attempt: state.attempt, ...step})),
+  )
+  if (rows.length === 0) return
+  await tx.query(
+    `INSERT INTO steps AS s (build_id, attempt, number, name, kind, state, result, summary, tries, warnings, tests,
+                             started_at, finished_at)
+     SELECT build, attempt, number, name, kind, state, result, coalesce(summary, ''), coalesce(tries, 0),
+            coalesce(warnings, 0), tests::jsonb, started, finished
+     FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                 $9::int[], $10::int[], $11::text[], $12::timestamptz[], $13::timestamptz[])
+       AS n (build, attempt, number, name, kind, state, result, summary, tries, warnings, tests, started, finished)
+     ON CONFLICT (build_id, attempt, number) DO UPDATE SET state = excluded.state, result = excluded.result,
+       summary = CASE WHEN excluded.summary = '' THEN s.summary ELSE excluded.summary END,
+       tries = greatest(s.tries, excluded.tries), warnings = greatest(s.warnings, excluded.warnings),
+       tests = coalesce(excluded.tests, s.tests), started_at = coalesce(s.started_at, excluded.started_at),
+       finished_at = excluded.finished_at`,
+    [
+      rows.map((row) => row.build),
+      rows.map((row) => row.attempt),
+      rows.map((row) => row.number),
+      rows.map((row) => row.name),
+      rows.map((row) => row.kind),
+      rows.map((row) => row.state),
+      rows.map((row) => row.result),
+      rows.map((row) => (row.summary === null ? null : cleanText(row.summary))),
+      rows.map((row) => row.tries),
+      rows.map((row) => row.warnings),
+      rows.map((row) => (row.tests ? cleanJson(row.tests) : null)),
+      rows.map((row) => time(row.startedAt)),
+      rows.map((row) => time(row.finishedAt)),
+    ],
+  )
+}
+
+async function writeLogs(tx: Sql, logs: readonly (StoredLog & {id: string})[]): Promise<void> {
+  if (logs.length === 0) return
+  await tx.query(
+    `UPDATE logs SET bytes = n.bytes, lines = n.lines, segments = n.segments, stored_bytes = n.stored,
+            crc32 = n.crc, complete = n.complete
+     FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::int[], $5::bigint[], $6::bigint[], $7::bool[])
+       AS n (id, bytes, lines, segments, stored, crc, complete) WHERE logs.id = n.id`,
+    [
+      logs.map((log) => log.id),
+      logs.map((log) => log.bytes),
+      logs.map((log) => log.lines),
+      logs.map((log) => log.segments),
+      logs.map((log) => log.storedBytes),
+      logs.map((log) => log.crc32),
+      logs.map((log) => log.complete),
+    ],
+  )
+}
+
+async function writeArtifacts(tx: Sql, changes: readonly Changes[]): Promise<void> {
+  const rows = changes.flatMap(({state, artifacts}) => artifacts.map((artifact) => ({state, artifact})))
+  if (rows.length === 0) return
+  await tx.query(
+    `INSERT INTO artifacts (build_id, attempt, step, name, path, bytes, sha256)
+     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::text[], $5::text[], $6::bigint[], $7::text[])`,
+    [
+      rows.map(({state}) => state.build),
+      rows.map(({state}) => state.attempt),
+      rows.map(({artifact}) => artifact.step),
+      rows.map(({artifact}) => cleanText(artifact.name)),
+      rows.map(({artifact}) => cleanText(artifact.path)),
+      rows.map(({artifact}) => artifact.bytes),
+      rows.map(({artifact}) => artifact.sha256),
+    ],
+  )
+}
+
+async function writeBuilds(tx: Sql, changes: readonly Changes[]): Promise<void> {
+  const rows = changes.filter((change) => change.startedAt !== null || Object.keys(change.properties).length > 0)
+  if (rows.length === 0) return
+  await tx.query(
+    `UPDATE builds SET state = 'running', started_at = coalesce(builds.started_at, n.started),
+            executor = coalesce(n.executor, builds.executor), properties = builds.properties || n.properties::jsonb,
+            got_revision = coalesce(n.properties::jsonb->>'gotRevision', got_revision)
+     FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[]) AS n (id, started, executor, properties)
+     WHERE builds.id = n.id`,
+    [
+      rows.map((change) => change.state.build),
+      rows.map((change) => time(change.startedAt)),
+      rows.map((change) => change.executor && cleanText(change.executor)),
+      rows.map((change) => cleanJson(change.properties)),
+    ],
+  )
+}
+
+async function finishBuilds(tx: Sql, changes: readonly Changes[]): Promise<void> {
+  const ended = changes.flatMap(({state, ended}) =>
+    ended && ended.result !== 'retry' ? [{...ended, build: state.build}] : [],
+  )
+  const lost = changes.flatMap(({state, ended}) => (ended?.result === 'retry' ? [{state, ended}] : []))
+  await finish(tx, ended)
+  for (const {state, ended} of lost) await retry(tx, [state.attempt], ended.summary)
+}
+
+export interface BuildEnd {
+  readonly build: string
+  readonly result: string
+  readonly summary: string
+  /** Milliseconds since 1970, or null for now. */
+  readonly at: number | null
+}
+
+/** Ends builds, their requests and what buildsets that completes. A terminal result never changes. */
+export async function finish(tx: Sql, ends: readonly BuildEnd[]): Promise<void> {
+  if (ends.length === 0) return
+  const rows = await tx.query<{
+    id: string
+    builder: string
+    number: number
+    result: string
+    request_id: string
+    buildset_id: string
+  }>(
+    `WITH ended AS (
+       UPDATE builds SET state = 'finished', result = n.result, summary = n.summary,
+              finished_at = greatest(coalesce(n.at, now()), coalesce(started_at, n.at, now()))
+       FROM unnest($1::bigint[], $2::text[], $3::text[], $4::timestamptz[]) AS n (id, result, summary, at)
+       WHERE builds.id = n.id AND builds.state <> 'finished'
+       RETURNING builds.id, builder, number, builds.result, request_id, buildset_id, attempt
+     ), closed AS (
+       UPDATE attempts SET state = 'finished', ended_at = now() FROM ended
+       WHERE attempts.id = ended.attempt AND attempts.state IN ('offered', 'running')
+     )
+     SELECT id, builder, number, result, request_id, buildset_id FROM ended`,
+    [
+      ends.map((end) => end.build),
+      ends.map((end) => end.result),
+      ends.map((end) => cleanText(end.summary)),
+      ends.map((end) => time(end.at)),
+    ],
+  )
+  if (rows.length === 0) return
+  await tx.query(
+    `UPDATE requests SET state = 'finished', result = n.result, finished_at = now(), waiting = '[]'
+     FROM unnest($1::bigint[], $2::text[]) AS n (id, result) WHERE requests.id = n.id`,
+    [rows.map((row) => row.request_id), rows.map((row) => row.result)],
+  )
+  await record(
+    tx,
+    rows.map((row) => ({
+      type: 'build.finished',
+      data: {
+        build: row.id,
+        builder: row.builder,
+        number: row.number,
+        result: row.result,
+        request: row.request_id,
+        buildset: row.buildset_id,
+      },
+    })),
+  )
+  await completeBuildsets(tx, [...new Set(rows.map((row) => row.buildset_id))])
+}
+
+/** How often a build may lose its worker before it is given up. */
+const lostMax = 3
+
+/** Ends attempts as lost and puts their requests back into the queue, or gives the build up when it was lost too often. */
+export async function retry(tx: Sql, attempts: readonly string[], reason: string): Promise<void> {
+  const rows = await tx.query<{id: string; build_id: string; builder: string; lost: number; request_id: string; cancel: object | null}>(
+    `WITH lost AS (
+       UPDATE attempts SET state = 'lost', ended_at = now() WHERE id = ANY($1::bigint[]) RETURNING id, build_id
+     )
+     UPDATE builds SET state = 'pending', attempt = NULL, attempts_lost = attempts_lost + 1
+     FROM lost WHERE builds.id = lost.build_id AND builds.attempt = lost.id AND builds.state <> 'finished'
+     RETURNING lost.id, builds.id AS build_id, builder, attempts_lost AS lost, request_id, cancel`,
+    [attempts],
+  )
+  const over = rows.filter((row) => row.lost >= lostMax || row.cancel)
+  const again = rows.filter((row) => !over.includes(row))
+  await requeue(
+    tx,
+    again.map((row) => row.request_id),
+    0,
+  )
+  await record(
+    tx,
+    again.map((row) => ({
+      type: 'build.retried',
+      data: {build: row.build_id, builder: row.builder, attempt: row.id, reason},
+    })),
+  )
+  await finish(
+    tx,
+    over.map((row) => ({
+      build: row.build_id,
+      result: row.cancel ? 'cancelled' : 'exception',
+      summary: row.cancel ? 'cancelled' : `given up after ${String(row.lost)} lost attempts: ${reason}`,
+      at: null,
+    })),
+  )
+}
+
+/** Takes back offers that were declined or not answered: nobody's fault, and nothing ran. */
+export async function withdraw(tx: Sql, attempts: readonly string[], pauseMs: number): Promise<void> {
+  const rows = await tx.query<{request_id: string}>(
+    `WITH gone AS (
+       UPDATE attempts SET state = 'declined', ended_at = now() WHERE id = ANY($1::bigint[]) AND state = 'offered'
+       RETURNING id, build_id, worker
+     ), counted AS (
+       UPDATE workers SET declined = declined + 1 FROM gone WHERE workers.name = gone.worker
+     )
+     UPDATE builds SET attempt = NULL FROM gone WHERE builds.id = gone.build_id AND builds.attempt = gone.id
+     RETURNING request_id`,
+    [attempts],
+  )
+  await requeue(
+    tx,
+    rows.map((row) => row.request_id),
+    pauseMs,
+  )
+}
+
+async function requeue(tx: Sql, requests: readonly string[], pauseMs: number): Promise<void> {
+  if (requests.length === 0) return
+  await tx.query(
+    `UPDATE requests SET state = 'pending', not_before = now() + $2 * interval '1 millisecond'
+     WHERE id = ANY($1::bigint[]) AND state = 'claimed'`,
+    [requests, pauseMs],
+  )
+}
+
+/** Offers whose time to accept is over. */
+export async function unanswered(sql: Sql): Promise<string[]> {
+  const rows = await sql.query<{id: string}>(
+    `SELECT id FROM attempts WHERE state = 'offered' AND accept_by < now()`,
+  )
+  return rows.map((row) => row.id)
+}
+
+/** The open attempts of a worker, oldest first, with what a returning worker must be told. */
+export async function openAttemptsOf(
+  sql: Sql,
+  worker: string,
+): Promise<{attempt: string; state: 'offered' | 'running'; applied: number; effective: boolean; cancel: object | null}[]> {
+  return await sql.query(
+    `SELECT a.id AS attempt, a.state, a.applied, coalesce(b.attempt = a.id AND b.state <> 'finished', false) AS effective,
+            b.cancel
+     FROM attempts a JOIN builds b ON b.id = a.build_id
+     WHERE a.worker = $1 AND a.state IN ('offered', 'running') ORDER BY a.id`,
+    [worker],
+  )
+}
+
+/** Attempts whose build somebody wants cancelled, on the given workers. */
+export async function cancelWishes(
+  sql: Sql,
+  workers: readonly string[],
+): Promise<{attempt: string; worker: string; reason: string}[]> {
+  return await sql.query(
+    `SELECT a.id AS attempt, a.worker, b.cancel->>'reason' AS reason FROM builds b JOIN attempts a ON a.id = b.attempt
+     WHERE b.state <> 'finished' AND b.cancel IS NOT NULL AND a.worker = ANY($1::text[])
+       AND a.state IN ('offered', 'running')`,
+    [workers],
+  )
+}
+
+/** Ends cancelled builds that no worker holds. */
+export async function cancelUnheld(tx: Sql): Promise<number> {
+  const rows = await tx.query<{id: string}>(
+    `SELECT id FROM builds WHERE state <> 'finished' AND cancel IS NOT NULL AND attempt IS NULL FOR UPDATE SKIP LOCKED`,
+  )
+  await finish(
+    tx,
+    rows.map((row) => ({build: row.id, result: 'cancelled', summary: 'cancelled', at: null})),
+  )
+  return rows.length
+}
+
+/** The plan an attempt was offered. */
+export async function planOf(sql: Sql, attempt: string): Promise<Plan | null> {
+  const [row] = await sql.query<{plan: Plan}>('SELECT plan FROM attempts WHERE id = $1', [attempt])
+  return row?.plan ?? null
+}
+
+/** Counts messages that carried an old fencing number. */
+export async function countRefused(sql: Sql, attempt: string): Promise<void> {
+  await sql.query('UPDATE attempts SET refused = refused + 1 WHERE id = $1', [attempt])
+}

@@ -1,0 +1,26 @@
+// The numbered, forward-only steps from an empty database to today's tables, as TypeORM runs and remembers them.
+import type {MigrationInterface, QueryRunner} from 'typeorm'
+import {up as first} from './migrations/0001-first.sql.ts'
+
+/** In order. A number is never given twice, and a migration that was released is never edited. */
+export const migrations: readonly {readonly number: number; readonly name: string; readonly up: string}[] = [
+  {number: 1, name: 'first', up: first},
+]
+
+/** The name TypeORM remembers: it wants thirteen digits at the end, by which it sorts. */
+export const migrationName = ({number, name}: {readonly number: number; readonly name: string}) =>
+  `${name}-${String(number).padStart(13, '0')}`
+
+/** The migrations as classes, which is how TypeORM takes them. */
+export const migrationClasses = migrations.map(
+  (migration) =>
+    class implements MigrationInterface {
+      name = migrationName(migration)
+      async up(runner: QueryRunner) {
+        await runner.query(migration.up)
+      }
+      async down() {
+        await Promise.reject(new Error('migrations go forward only; restore a backup instead'))
+      }
+    },
+)

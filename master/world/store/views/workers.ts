@@ -1,0 +1,77 @@
+// Workers as people see them: what they are, what they run, and why they get no work.
+import type {Sql} from '../store.ts'
+import {iso, isoOrNull} from './pages.ts'
+
+/** What a person ordered for a worker or builder. */
+export interface Order {
+  by: string
+  reason: string
+  at: string
+}
+
+interface WorkerRow {
+  readonly name: string
+  readonly labels: Record<string, string>
+  readonly max_builds: number
+  readonly engine: string | null
+  readonly version: string | null
+  readonly connected: boolean
+  readonly lost: boolean
+  readonly paused: Order | null
+  readonly draining: Order | null
+  readonly skew_ms: number
+  readonly free_bytes: number | null
+  readonly connected_at: Date | null
+  readonly seen_at: Date | null
+  readonly builds: string[]
+}
+
+export type WorkerState = 'connected' | 'paused' | 'draining' | 'lost' | 'offline'
+
+const asWorker = (row: WorkerRow) => ({
+  name: row.name,
+  state: stateOf(row),
+  labels: row.labels,
+  maxBuilds: row.max_builds,
+  running: row.builds.length,
+  builds: row.builds,
+  engine: row.engine,
+  skewMs: row.skew_ms,
+  freeBytes: row.free_bytes,
+  connectedAt: row.connected ? isoOrNull(row.connected_at) : null,
+  lastSeenAt: isoOrNull(row.seen_at),
+  version: row.version,
+  reason: reasonOf(row),
+})
+export type WorkerView = ReturnType<typeof asWorker>
+
+function stateOf(row: WorkerRow): WorkerState {
+  if (!row.connected) return row.lost ? 'lost' : 'offline'
+  if (row.draining) return 'draining'
+  return row.paused ? 'paused' : 'connected'
+}
+
+function reasonOf(row: WorkerRow): string | null {
+  const said = (what: string, order: Order) => `${what} by ${order.by} since ${order.at}${order.reason ? `: ${order.reason}` : ''}`
+  const orders = [row.draining && said('drained', row.draining), row.paused && said('paused', row.paused)].filter((text) => text !== null)
+  if (orders.length > 0) return orders.join('; ')
+  if (row.connected) return null
+  if (row.seen_at === null) return 'it has never connected'
+  return `not heard since ${iso(row.seen_at)}`
+}
+
+/** Every worker that the database knows, and every named one that it does not know yet. */
+export async function readWorkers(sql: Sql, configured: readonly string[]): Promise<WorkerView[]> {
+  const rows = await sql.query<WorkerRow>(
+    `SELECT n.name, coalesce(w.labels, '{}') AS labels, coalesce(w.max_builds, 1) AS max_builds, w.engine, w.version,
+            coalesce(w.connected, false) AS connected, coalesce(w.lost, false) AS lost, w.paused, w.draining,
+            coalesce(w.skew_ms, 0) AS skew_ms, w.free_bytes::float8 AS free_bytes, w.connected_at, w.seen_at,
+            ARRAY(SELECT a.build_id::text FROM attempts a JOIN builds b ON b.id = a.build_id AND b.attempt = a.id
+                   WHERE a.worker = n.name AND a.state IN ('offered', 'running') ORDER BY a.id) AS builds
+       FROM (SELECT name FROM workers UNION SELECT unnest($1::text[])) n
+       LEFT JOIN workers w ON w.name = n.name
+      ORDER BY n.name`,
+    [configured],
+  )
+  return rows.map(asWorker)
+}

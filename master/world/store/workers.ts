@@ -1,0 +1,146 @@
+// Workers: who is connected where, what they can, and who is lost.
+import type {Hold, WorkerState} from '../../core/assign.ts'
+import type {Hello} from '../../../worker/protocol/messages.ts'
+import {record} from './events.ts'
+import type {Sql} from './store.ts'
+import {cleanText} from './text.ts'
+
+export interface Attachment {
+  readonly hello: Hello
+  readonly master: string
+  readonly skewMs: number
+  /** What the configuration says in the hello's stead. */
+  readonly labels: Readonly<Record<string, string>>
+  readonly maxBuilds: number
+}
+
+/** Notes a worker as connected to this master, in a session newer than all before. Returns the session's number. */
+export async function attachWorker(tx: Sql, a: Attachment): Promise<string> {
+  const [row] = await tx.query<{session: string}>(
+    `INSERT INTO workers AS w (name, labels, max_builds, engine, version, master, session, connected, skew_ms, free_bytes,
+                               connected_at, seen_at)
+     VALUES ($1, $2, $3, $4, $5, $6, 1, true, $7, $8, now(), now())
+     ON CONFLICT (name) DO UPDATE SET labels = excluded.labels, max_builds = excluded.max_builds,
+       engine = excluded.engine, version = excluded.version, master = excluded.master, session = w.session + 1,
+       connected = true, lost = false, skew_ms = excluded.skew_ms, free_bytes = excluded.free_bytes,
+       connected_at = now(), seen_at = now()
+     RETURNING session`,
+    [
+      a.hello.worker,
+      JSON.stringify(a.labels),
+      a.maxBuilds,
+      a.hello.engine && cleanText(a.hello.engine),
+      cleanText(a.hello.version),
+      a.master,
+      a.skewMs,
+      a.hello.freeBytes,
+    ],
+  )
+  await record(tx, [{type: 'worker.connected', data: {worker: a.hello.worker}}])
+  return (row as {session: string}).session
+}
+
+/** Notes that a session ended; a newer session of the worker is left alone. */
+export async function detachWorker(tx: Sql, worker: string, session: string): Promise<void> {
+  const rows = await tx.query(
+    `UPDATE workers SET connected = false, seen_at = now() WHERE name = $1 AND session = $2 AND connected RETURNING name`,
+    [worker, session],
+  )
+  if (rows.length > 0) await record(tx, [{type: 'worker.disconnected', data: {worker}}])
+}
+
+export interface Beat {
+  readonly worker: string
+  readonly session: string
+  readonly skewMs: number
+  readonly freeBytes: number | null
+}
+
+/** Writes down the newest beats of many workers at once, and that this master lives. */
+export async function writeBeats(sql: Sql, master: string, beats: readonly Beat[]): Promise<void> {
+  await sql.query(
+    'INSERT INTO masters (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET seen_at = now()',
+    [master],
+  )
+  if (beats.length === 0) return
+  await sql.query(
+    `UPDATE workers SET seen_at = now(), skew_ms = b.skew, free_bytes = b.free
+     FROM unnest($1::text[], $2::bigint[], $3::float8[], $4::bigint[]) AS b (name, session, skew, free)
+     WHERE workers.name = b.name AND workers.session = b.session`,
+    [
+      beats.map((beat) => beat.worker),
+      beats.map((beat) => beat.session),
+      beats.map((beat) => beat.skewMs),
+      beats.map((beat) => beat.freeBytes),
+    ],
+  )
+}
+
+/** Every worker that ever connected, as the assignment sees it. */
+export async function workerStates(sql: Sql, here: ReadonlySet<string>): Promise<WorkerState[]> {
+  const rows = await sql.query<{
+    name: string
+    labels: Record<string, string>
+    max_builds: number
+    engine: string | null
+    connected: boolean
+    paused: Hold | null
+    draining: Hold | null
+    free_bytes: string | null
+    running: string
+  }>(
+    `SELECT w.name, w.labels, w.max_builds, w.engine, w.connected, w.paused, w.draining, w.free_bytes,
+            (SELECT count(*) FROM attempts a WHERE a.worker = w.name AND a.state IN ('offered', 'running')) AS running
+     FROM workers w ORDER BY w.name`,
+  )
+  return rows.map((row) => ({
+    name: row.name,
+    labels: row.labels,
+    maxBuilds: row.max_builds,
+    running: Number(row.running),
+    engine: row.engine,
+    connected: row.connected,
+    here: here.has(row.name),
+    paused: row.paused,
+    draining: row.draining,
+    freeBytes: row.free_bytes === null ? null : Number(row.free_bytes),
+  }))
+}
+
+/** Marks workers as gone whose master is gone without having said so. */
+export async function disownWorkers(tx: Sql, deadAfterMs: number): Promise<void> {
+  const rows = await tx.query<{name: string}>(
+    `UPDATE workers SET connected = false, seen_at = now() WHERE connected AND NOT EXISTS (
+       SELECT 1 FROM masters m WHERE m.id = workers.master AND m.seen_at > now() - $1 * interval '1 millisecond')
+     RETURNING name`,
+    [deadAfterMs],
+  )
+  await record(
+    tx,
+    rows.map((row) => ({type: 'worker.disconnected', data: {worker: row.name}})),
+  )
+}
+
+/** Workers unheard for longer than their grace that still hold attempts: they are lost now. Returns the attempts. */
+export async function loseWorkers(
+  tx: Sql,
+  graceMs: number,
+  graces: Readonly<Record<string, number>>,
+): Promise<{attempt: string; worker: string}[]> {
+  const lost = await tx.query<{name: string}>(
+    `UPDATE workers SET lost = true WHERE NOT connected AND NOT lost
+       AND seen_at < now() - coalesce(($2::jsonb->>name)::float8, $1) * interval '1 millisecond'
+       AND EXISTS (SELECT 1 FROM attempts a WHERE a.worker = workers.name AND a.state IN ('offered', 'running'))
+     RETURNING name`,
+    [graceMs, JSON.stringify(graces)],
+  )
+  if (lost.length === 0) return []
+  await record(
+    tx,
+    lost.map((row) => ({type: 'worker.lost', data: {worker: row.name}})),
+  )
+  return await tx.query(
+    `SELECT id AS attempt, worker FROM attempts WHERE worker = ANY($1::text[]) AND state IN ('offered', 'running')`,
+    [lost.map((row) => row.name)],
+  )
+}

@@ -1,0 +1,28 @@
+// The world as the stages see it: everything outside the process, each behind one door.
+import type {Config} from '../../config/config.ts'
+import type {ArtifactFiles} from './artifacts.ts'
+import type {Bells} from './bells.ts'
+import type {LogFiles} from './logs.ts'
+import type {Say} from './say.ts'
+import type {Secrets} from './secrets.ts'
+import type {Store} from './store/store.ts'
+
+/** The configuration in force. A reload replaces it whole; who reads it once uses one version throughout. */
+export interface Settings {
+  readonly config: Config
+  /** The id of its row in `config_versions`. */
+  readonly version: string
+  readonly secrets: Secrets
+}
+
+export interface World {
+  /** This master's name: one per process. */
+  readonly master: string
+  readonly store: Store
+  readonly bells: Bells
+  readonly logs: LogFiles
+  readonly artifacts: ArtifactFiles
+  readonly say: Say
+  /** The settings in force now. */
+  readonly settings: () => Settings
+}
