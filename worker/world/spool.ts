@@ -83,7 +83,9 @@ export class Journal {
   /** The frame of an entry that is not yet applied. */
   frame(seq: number): Buffer | null {
     const first = this.pending[0]
-    const found = first && this.pending[seq - first.seq]
+    const near = first && this.pending[seq - first.seq]
+    // Numbers have a gap after a leap.
+    const found = near?.seq === seq ? near : this.pending.find((each) => each.seq === seq)
     if (!found) return null
     if (found.frame) return found.frame
     const frame = Buffer.alloc(found.length)
