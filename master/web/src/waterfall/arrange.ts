@@ -203,7 +203,11 @@ function withBlocks(
     const lanes = layLanes(
       own.map((build) => {
         const top = scale.y(endOf(build, now))
-        return {id: build.id, top, bottom: Math.max(top + 5, scale.y(startOf(build)))}
+        return {
+          id: build.id,
+          top,
+          bottom: Math.max(top + 5, scale.y(Math.min(startOf(build), endOf(build, now) - 1))),
+        }
       }),
     )
     return {...column, blocks: lanes.map(({id, ...place}) => ({build: byId.get(id)!, ...place}))}
