@@ -37,7 +37,7 @@ export interface PromotionsWorld extends PushWorld {
 }
 
 export interface RunOptions {
-  /** Who wants it: `schedule`, `build`, or a person. */
+  /** Who wants it: `schedule` or `build` for the master itself, or a person. */
   readonly actor: string
   /** Only say what would be done: no row is written, no server is asked to change. */
   readonly dryRun?: boolean
@@ -68,8 +68,10 @@ export interface RuleReport {
   readonly id: string | null
 }
 
+const heldMs = 10_000
 /** How long a push that the server refused is not tried again by itself. */
 const refusedRestMs = 60 * 60_000
+const automatic = new Set(['schedule', 'build'])
 
 /** A source under promotion, in one run. */
 interface Ground extends LookGround {
@@ -125,6 +127,8 @@ async function runSource(
         rules,
       )
     })
+    // A master that died may hold the lease for a while yet.
+    if (!reports) setTimeout(() => world.bells.ring('promotions'), heldMs).unref()
     return reports ?? rules.map((rule) => unstored(rule, 'wait', 'another master is promoting now'))
   } catch (error) {
     const because = words(error)
@@ -307,7 +311,7 @@ async function land(
   if (options.dryRun) return report(p, null, null, null)
   const again =
     last?.state === 'failed' && sameTips(p, last) && last.candidate === p.decision.candidate ? last : null
-  if (again && options.actor === 'schedule' && (again.settledMsAgo ?? 0) < refusedRestMs) {
+  if (again && automatic.has(options.actor) && (again.settledMsAgo ?? 0) < refusedRestMs) {
     await rows.touchPromotion(world.store, again.id, p.lag)
     return report(p, 'failed', again.error, again.id)
   }

@@ -39,9 +39,7 @@ export function openRiver(world: World, git: Git, sessions: Sessions): River {
     bells: world.bells,
     git,
     clock: {now: () => Date.now()},
-    say: (text) => {
-      world.say.info(text)
-    },
+    say: world.say,
     whileHolding: (lease, work) => whileHolding(world.store, world.master, lease, work),
   }
   const poller = openChanges(single)
