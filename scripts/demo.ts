@@ -1,0 +1,250 @@
+// The demo: a real master and a real worker on a sample repository. A commit breaks the test, so `stable` stays; the
+// next one puts it right and is promoted. Then everything keeps running for whoever wants to look, until Ctrl+C; with
+// `--once` it ends there. Whatever happens, nothing is left behind.
+import {mkdtempSync, realpathSync, writeFileSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
+import type {Build, Decision, Page, Step} from './api.ts'
+import {brokenGreeting, makeSample, rightGreeting, type Sample} from './demo/sample.ts'
+import {short, tell, tellEvent, tellLog} from './demo/telling.ts'
+import {engine, importTinyImage, removeImage} from './engine.ts'
+import {sweep} from './leftovers.ts'
+import {freePort, Master, type Process, startWorker, until} from './processes.ts'
+
+const onceWithinMs = 120_000
+
+/** What is to be undone, last first. Once that began, whatever still comes up late is undone at once. */
+class Undoing {
+  private readonly steps: (() => Promise<unknown>)[] = []
+  private begun = false
+
+  push(step: () => Promise<unknown>): void {
+    this.steps.push(step)
+    if (this.begun) void this.all()
+  }
+
+  async all(): Promise<void> {
+    this.begun = true
+    for (let step = this.steps.pop(); step; step = this.steps.pop())
+      await step().catch((error: unknown) => {
+        console.error(`while tidying up: ${wordsOf(error)}`)
+      })
+  }
+}
+
+class Interrupted extends Error {}
+
+/** Runs the demo; answers the exit code. */
+export async function demo(args: readonly string[]): Promise<number> {
+  const once = args.includes('--once')
+  const unknown = args.find((arg) => arg !== '--once')
+  if (unknown !== undefined) {
+    console.error(`unknown option ${unknown}; the demo knows --once`)
+    return 2
+  }
+  const undo = new Undoing()
+  const interrupted = interruption()
+  const late = once ? deadline() : new Promise<never>(() => undefined)
+  try {
+    await Promise.race([show(undo, once), interrupted.promise, late])
+    return 0
+  } catch (error) {
+    if (error instanceof Interrupted) return once ? 1 : 0
+    console.error(`\n${wordsOf(error)}`)
+    return 1
+  } finally {
+    tell('end', 'stopping and tidying up')
+    await undo.all()
+    interrupted.end()
+  }
+}
+
+async function show(undo: Undoing, once: boolean): Promise<void> {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'ostler-demo-')))
+  undo.push(() => sweep(folder))
+  tell('demo', `works in ${folder}, which goes when it ends`)
+  const image = await containerImage(undo)
+  const sample = makeSample(folder)
+  const config = join(folder, 'ostler.yaml')
+  writeFileSync(config, configuration(sample.url, image))
+  const master = await Master.start({config, stateDir: join(folder, 'master'), port: await freePort(8010)})
+  undo.push(() => master.process.stop())
+  tell('master', `${master.url}, with its embedded database`)
+  const worker = await connectWorker(master, folder)
+  undo.push(() => worker.stop())
+  const running = [master.process, worker]
+  await Promise.race([tale(master, sample, running, undo), ...running.map(diedTooSoon)])
+  if (once) return
+  tell('', 'Everything keeps running; push to the repository above, or press Ctrl+C to end.')
+  await Promise.race(running.map(diedTooSoon))
+}
+
+async function containerImage(undo: Undoing): Promise<string | null> {
+  const docker = await engine()
+  if (docker === null) {
+    tell('executor', 'builds run on this host: no Docker or Podman socket answers')
+    return null
+  }
+  const name = `ostler-demo-${String(process.pid)}`
+  try {
+    await importTinyImage(docker, name)
+  } catch (error) {
+    tell('executor', `builds run on this host: no image could be made (${wordsOf(error)})`)
+    return null
+  }
+  undo.push(() => removeImage(docker, name))
+  tell('executor', 'builds run in a container, in an image made of this machine’s own programs')
+  return name
+}
+
+function configuration(repository: string, image: string | null): string {
+  return `# The configuration of the demo.
+title: Demo
+access: {read: open}
+changeSources:
+  - {name: sample, kind: git, url: ${JSON.stringify(repository)}, branches: [main, stable], pollInterval: 1s}
+workers:
+  - {name: stable-hand}
+builders:
+  - name: check
+    ${image === null ? '' : `container: {image: ${image}, network: none}`}
+    steps:
+      - {kind: git, repository: sample}
+      - {kind: shell, name: build, command: sh build.sh, haltOnFailure: true}
+      - {kind: shell, name: test, command: sh test.sh, timeout: 1m}
+      - {kind: upload, name: keep, files: out/*, artifact: greet, when: "result == 'success'"}
+schedulers:
+  - {name: main, kind: singleBranch, source: sample, branch: main, builders: [check]}
+  - {name: force, kind: force, builders: [check]}
+promotions:
+  schedule: "* * * * *"
+  committer: {name: Ostler, email: ostler@example.org}
+  rules:
+    - {name: stable, kind: fastForward, source: sample, from: main, to: stable, green: {builders: [check]}}
+`
+}
+
+async function connectWorker(master: Master, folder: string): Promise<Process> {
+  const token = await master.workerToken('stable-hand')
+  const worker = startWorker({
+    master: master.url,
+    name: 'stable-hand',
+    token,
+    stateDir: join(folder, 'worker'),
+  })
+  const connected = () =>
+    master.api.get<Page<{state: string}>>('/workers').then(({items}) => items.some(isConnected) || null)
+  await until('the worker connects', connected, {alive: [master.process, worker]}).catch(
+    async (error: unknown) => {
+      await worker.stop()
+      throw error
+    },
+  )
+  return worker
+}
+
+const isConnected = ({state}: {state: string}) => state === 'connected'
+
+async function tale(master: Master, sample: Sample, alive: readonly Process[], undo: Undoing): Promise<void> {
+  const polled = () =>
+    master.api.get<Page<{polledAt: string | null}>>('/sources').then(({items}) => items[0]?.polledAt)
+  await until('the master looks at the repository', polled, {alive})
+  followEvents(master, undo)
+
+  tell('push', 'somebody breaks the greeting')
+  const broken = await built(master, sample.push('Greet in the old way', brokenGreeting), alive)
+  await showLog(master, broken)
+  await judge(master)
+
+  tell('push', 'somebody puts it right')
+  const right = sample.push('Greet as the test says', rightGreeting)
+  const build = await built(master, right, alive)
+  const log = await showLog(master, build)
+  await judge(master)
+  const promoted = () => Promise.resolve(sample.tip('stable') === right || null)
+  await until('stable is promoted', promoted, {alive})
+
+  console.log('')
+  tell('waterfall', `${master.url}/`)
+  tell('build', `${master.url}/builds/${build.id}`)
+  tell('log', `${master.url}/api/v1/logs/${log}/raw`)
+  tell('repository', sample.url)
+  tell('token', `${master.tokenFile} (an administrator's, to sign in with)`)
+  console.log('')
+}
+
+/** Tells of the master's events beside the tale, until the demo ends. */
+function followEvents(master: Master, undo: Undoing): void {
+  const end = new AbortController()
+  const telling = (async () => {
+    for await (const event of master.api.events(null, end.signal)) tellEvent(event)
+  })().catch(() => undefined)
+  undo.push(() => {
+    end.abort()
+    return telling
+  })
+}
+
+/** The finished build of a commit. */
+async function built(master: Master, revision: string, alive: readonly Process[]): Promise<Build> {
+  const finished = async () => {
+    const {items} = await master.api.get<Page<Build>>(`/builds?revision=${revision}`)
+    return items.find(({state}) => state === 'finished')
+  }
+  return until(`commit ${revision.slice(0, 12)} is built`, finished, {alive, withinMs: onceWithinMs})
+}
+
+/** Shows the end of the test's log; answers its id. */
+async function showLog(master: Master, build: Build): Promise<string> {
+  const {items} = await master.api.get<Page<Step>>(`/builds/${build.id}/steps`)
+  const log = items.find(({name}) => name === 'test')?.logs[0]
+  if (!log)
+    throw new Error(`build ${build.id} has no log of its test (${build.result ?? ''}): ${build.summary}`)
+  tellLog(await master.api.text(`/logs/${log.id}/raw`), 4)
+  return log.id
+}
+
+/** What \`ostler promote\` does, and the schedule once a minute. */
+async function judge(master: Master): Promise<void> {
+  const {verdict, reasons, candidate} = await master.api.post<Decision>('/promotions/stable/run')
+  const what = candidate === null ? '' : ` ${short(candidate)}`
+  tell('promotion', `${verdict}${what}: ${reasons.join('; ')}`)
+}
+
+async function diedTooSoon(running: Process): Promise<never> {
+  const how = await running.ended
+  throw new Error(
+    `the ${running.name} ended by itself (${how}); its last words:\n${running.lines.slice(-30).join('\n')}`,
+  )
+}
+
+function deadline(): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    setTimeout(() => {
+      reject(new Error(`no promotion within ${String(onceWithinMs / 1000)} s`))
+    }, onceWithinMs).unref()
+  })
+}
+
+function interruption(): {promise: Promise<never>; end: () => void} {
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+  let interrupt: () => void = () => undefined
+  const promise = new Promise<never>((_resolve, reject) => {
+    interrupt = () => {
+      reject(new Interrupted())
+    }
+  })
+  promise.catch(() => undefined)
+  for (const signal of signals) process.on(signal, interrupt)
+  // Nobody reads any more (`npm run demo | head`).
+  process.stdout.on('error', interrupt)
+  return {
+    promise,
+    end: () => {
+      for (const signal of signals) process.off(signal, interrupt)
+      process.stdout.off('error', interrupt)
+    },
+  }
+}
+
+const wordsOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
