@@ -55,7 +55,7 @@ const verdicts: readonly [
   truth: string,
   line: string[],
   finished: string[],
-  verdict: string,
+  verdict: 'promote' | 'wait' | 'refuse' | 'current',
   candidate: string | null,
   green?: Partial<FastForward['green']>,
 ][] = [
