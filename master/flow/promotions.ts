@@ -11,23 +11,20 @@ import {
   orderRules,
   shortName,
 } from '../core/promotion.ts'
-import type {Decision, FastForwardFacts} from '../core/promotion.ts'
+import type {FastForwardFacts} from '../core/promotion.ts'
 import {record} from '../world/store/events.ts'
 import * as rows from '../world/store/promotions.ts'
-import type {
-  GateAsk,
-  GateBuilds,
-  Lag,
-  NewPromotion,
-  PromotionRow,
-  PromotionState,
-} from '../world/store/promotions.ts'
+import type {GateBuilds, NewPromotion, PromotionRow} from '../world/store/promotions.ts'
 import type {Sql} from '../world/store/store.ts'
 import {confirm, settlePushing} from './pushes.ts'
 import type {PushWorld} from './pushes.ts'
-import {ask, evidenceOf, factsOf, look, noLag, tip} from './scenes.ts'
+import {report, unstored} from './outcomes.ts'
+import type {RuleReport} from './outcomes.ts'
+import {ask, evidenceOf, factsOf, look, tip} from './scenes.ts'
 import type {LookGround, Scene} from './scenes.ts'
 import type {Guard} from './changes.ts'
+
+export type {RuleReport} from './outcomes.ts'
 
 /** What this stage needs of the world. */
 export interface PromotionsWorld extends PushWorld {
@@ -43,29 +40,6 @@ export interface RunOptions {
   readonly dryRun?: boolean
   /** Only this rule. */
   readonly rule?: string
-}
-
-/** What one run made of one rule. */
-export interface RuleReport {
-  readonly rule: string
-  readonly kind: PromotionRule['kind']
-  readonly source: string
-  readonly from: string
-  readonly to: string
-  readonly fromTip: string | null
-  readonly toTip: string | null
-  readonly candidate: string | null
-  /** The commit that the target was moved to, or would be. */
-  readonly landed: string | null
-  readonly verdict: Decision['verdict']
-  readonly reasons: readonly string[]
-  readonly evidence: unknown
-  readonly lag: Lag
-  /** How the stored decision ended; null when none was stored. */
-  readonly state: PromotionState | null
-  readonly error: string | null
-  /** The stored decision. */
-  readonly id: string | null
 }
 
 const heldMs = 10_000
@@ -381,60 +355,3 @@ const sameDecision = (p: NewPromotion, row: PromotionRow) =>
   row.verdict === p.decision.verdict &&
   row.candidate === p.decision.candidate &&
   isDeepStrictEqual(row.reasons, p.decision.reasons)
-
-function report(
-  p: NewPromotion,
-  state: PromotionState | null,
-  error: string | null,
-  id: string | null,
-): RuleReport {
-  const {rule, fromTip, toTip, landed, decision, evidence, lag} = p
-  const {name, kind, source, from, to} = rule
-  const {candidate, verdict, reasons} = decision
-  return {
-    rule: name,
-    kind,
-    source,
-    from,
-    to,
-    fromTip,
-    toTip,
-    candidate,
-    landed,
-    verdict,
-    reasons,
-    evidence,
-    lag,
-    state,
-    error,
-    id,
-  }
-}
-
-/** A report on a rule that could not be judged: no decision is stored. */
-function unstored(
-  rule: PromotionRule,
-  verdict: 'wait' | 'refuse',
-  because: string,
-  error: string | null = null,
-): RuleReport {
-  const {name, kind, source, from, to} = rule
-  return {
-    rule: name,
-    kind,
-    source,
-    from,
-    to,
-    fromTip: null,
-    toTip: null,
-    candidate: null,
-    landed: null,
-    verdict,
-    reasons: [because],
-    evidence: null,
-    lag: noLag,
-    state: null,
-    error,
-    id: null,
-  }
-}

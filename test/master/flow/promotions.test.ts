@@ -254,10 +254,10 @@ eachDatabase('a red build that comes between decision and push stops it', async 
     return await store.transaction(work)
   }
   const meddling = new Proxy(store, {
-    get: (target, key) =>
-      key === 'transaction'
-        ? transaction
-        : (Reflect.get(target, key, target) as () => unknown).bind?.(target),
+    get: (target, key) => {
+      const value: unknown = key === 'transaction' ? transaction : Reflect.get(target, key, target)
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
   })
   const [report] = await runPromotions({...world, store: meddling}, config, {actor: 'schedule'})
   t.like(report, {verdict: 'wait', state: null, landed: null})
