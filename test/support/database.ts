@@ -42,12 +42,18 @@ export function eachPlace(title: string, run: (t: ExecutionContext, place: Place
 }
 
 /** For truths about PostgreSQL only. */
-export function onlyPostgres(title: string, run: (t: ExecutionContext, place: Place) => Promise<unknown>): void {
+export function onlyPostgres(
+  title: string,
+  run: (t: ExecutionContext, place: Place) => Promise<unknown>,
+): void {
   postgresTest(`${title} (PostgreSQL)`, (t) => onPostgres((place) => run(t, place)))
 }
 
 /** For truths about the embedded database only. */
-export function onlyEmbedded(title: string, run: (t: ExecutionContext, place: Place) => Promise<unknown>): void {
+export function onlyEmbedded(
+  title: string,
+  run: (t: ExecutionContext, place: Place) => Promise<unknown>,
+): void {
   test(`${title} (embedded)`, (t) => onEmbedded((place) => run(t, place)))
 }
 
