@@ -9,7 +9,7 @@ import {schedulerKinds} from './kinds/schedulers/index.ts'
 import {sourceKinds} from './kinds/sources/index.ts'
 import {stepKinds} from './kinds/steps/index.ts'
 import {contradictions, resolve} from './resolve.ts'
-import {findings, type Finding} from './wording.ts'
+import {findings, withoutEchoes, type Finding} from './wording.ts'
 
 type Path = readonly PropertyKey[]
 
@@ -62,7 +62,9 @@ export function loadData(data: unknown, file: string, locate: Locate): Loaded {
   try {
     const place = (path: Path, atKey = false): Position => locate(path, atKey)
     const parsed = documentShape.safeParse(data, {reportInput: false})
-    const found: Finding[] = (parsed.error?.issues ?? []).flatMap((issue) => findings(issue, documentShape, data, kindsAt))
+    const found: Finding[] = [
+      ...withoutEchoes((parsed.error?.issues ?? []).flatMap((issue) => findings(issue, documentShape, data, kindsAt))),
+    ]
     found.push(
       ...checkDocument(data, (path) => {
         const {file: where, line, column} = place(path)

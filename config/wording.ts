@@ -39,11 +39,7 @@ export function findings(
   const {path} = issue
   if (issue.code === 'unrecognized_keys') {
     const known = optionsAt(schema, data, path)
-    return issue.keys.map((key) => ({
-      path: [...path, key],
-      message: `unknown key${didYouMean(key, known.filter((name) => valueAt(data, [...path, name]) === undefined))}`,
-      atKey: true,
-    }))
+    return issue.keys.map((key) => ({path: [...path, key], message: `unknown key${didYouMean(key, known)}`, atKey: true}))
   }
   if (issue.code === 'invalid_key') {
     return [{path, message: issue.issues[0]?.message ?? 'not a name', atKey: true}]
@@ -78,4 +74,11 @@ function worded(issue: z.core.$ZodIssue, got: unknown): string {
   const unquoted = issue.code === 'invalid_type' && issue.expected === 'string' && (typeof got === 'number' || typeof got === 'boolean')
   const isText = /^expected (?:text|a name|one line|the name)/.test(message)
   return `${message}, got ${quote(got)}${unquoted && isText ? '; put it in quotes' : ''}`
+}
+
+/** Without the options that are only missing because their key is misspelt: one slip is one problem. */
+export function withoutEchoes(found: readonly Finding[]): readonly Finding[] {
+  const slips = found.filter(({message, atKey}) => atKey === true && message.startsWith('unknown key; did you mean '))
+  const meant = new Set(slips.map(({path, message}) => JSON.stringify([...path.slice(0, -1), message.slice(26, -1)])))
+  return found.filter(({path, message}) => !(message.startsWith('missing; ') && meant.has(JSON.stringify(path))))
 }

@@ -5,7 +5,7 @@ import type {Expansion} from '../config.ts'
 import {condition} from '../terms/conditions.ts'
 import {duration, durationOrZero} from '../terms/durations.ts'
 import {environment, template} from '../terms/interpolation.ts'
-import {count, flag, line, list} from '../terms/names.ts'
+import {count, flag, line, list, someOf} from '../terms/names.ts'
 import type {Fault, Kind} from './kind.ts'
 
 export interface StepKind<S extends z.ZodObject = z.ZodObject> extends Kind<S> {
@@ -104,14 +104,17 @@ export function workdirFaults(made: Template | undefined): readonly Fault[] {
 
 /** One, or a list of them. */
 export const oneOrMany = <T extends z.ZodType>(item: T, what: string) =>
-  z.union([item.transform((one) => [one] as z.output<T>[]), z.array(item).min(1)], {
+  z.union([item.transform((one) => [one] as z.output<T>[]), someOf(item, what)], {
     error: `expected ${what}, or a list of at least one`,
   })
 
 /** Options of a step that runs a program. */
 export const commandOptions = () => ({
   command: z
-    .union([template(), z.array(template()).min(1)], {error: 'expected a command line, or a list of a program and its arguments'})
+    .union([template(), z.array(template())], {
+      error: 'expected a command line, or a list of a program and its arguments',
+    })
+    .refine((command) => command.length > 0, {error: 'expected a command line, or a list of a program and its arguments'})
     .describe('A command line for `sh -e -c`, or a list of a program and its arguments that runs as it is. Text with holes.'),
   workdir: workdir(),
 })

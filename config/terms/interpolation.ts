@@ -87,16 +87,17 @@ export function parseTemplate(text: string, bare: readonly string[], secrets: bo
 /** One hole, or what is wrong with it. */
 function readHole(inside: string, bare: readonly string[], secrets: boolean): Hole | string {
   const found = holePattern.exec(inside)
-  const shell = `write $\${${inside}} for the shell's own`
-  if (!found) return `\${${inside}} is neither \${branch}, \${props.NAME} nor \${secret.NAME}; ${shell}`
+  // Where no secrets may be used no shell reads the text either, and only the given names can be filled.
+  const remedy = secrets ? `; \${props.NAME} is a property, $\${${inside}} is for the shell` : `; there are ${bare.join(', ')}`
+  if (!found) return `\${${inside}} cannot be read${remedy}`
   const [, scope, name = '', take, otherwise] = found
   if (scope === 'secret') {
     if (!secrets) return `\${${inside}}: no secret may be used here`
     if (take !== undefined || otherwise !== undefined) return `\${${inside}}: a secret is neither cut nor replaced`
     return secretNamePattern.test(name) ? {secret: name} : `\${${inside}}: no secret can have this name`
   }
-  if (scope === undefined && !bare.includes(name)) {
-    return `\${${inside}} is nothing that every build has${didYouMean(name, bare)} \${props.${name}} is a property; ${shell}`.replace(/^(.*has) \$/, '$1; $')
+  if ((scope === undefined || !secrets) && !bare.includes(name)) {
+    return `\${${inside}} is not known here${didYouMean(name, bare)}${remedy}`.replace('?;', '?')
   }
   return {
     prop: name,

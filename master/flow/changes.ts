@@ -13,6 +13,7 @@ import {
   savePoll,
 } from '../world/store/changes.ts'
 import type {KnownRepository, NewChange} from '../world/store/changes.ts'
+import type {Say} from '../world/say.ts'
 import type {Sql, Store} from '../world/store/store.ts'
 
 /** What a stage that must be single does first in each of its transactions: it throws when the lease is lost. */
@@ -23,7 +24,7 @@ export interface ChangesWorld {
   readonly store: Store
   readonly bells: Bells
   readonly git: Git
-  readonly say: (text: string) => void
+  readonly say: Say
   /** Runs work while holding a lease that only one master can hold; null when another holds it. Without it, there is one master. */
   readonly whileHolding?: <T>(lease: string, work: (guard: Guard) => Promise<T>) => Promise<T | null>
   /** A number from 0 to 1, for the spread of polls. */
@@ -52,10 +53,11 @@ export function openChanges(world: ChangesWorld): ChangesStage {
       for (const repository of free.filter(({dueInMs}) => dueInMs <= 0)) {
         const source = sources.find(({name}) => name === repository.source) as GitSource
         const poll = pollSource(world, source, repository)
-          .catch((error: unknown) => world.say(`source ${source.name}: ${words(error)}`))
-          .finally(() => {
+          .catch((error: unknown) => world.say.error({source: source.name, err: error}, 'poll failed'))
+          .then((added) => {
             underway.delete(source.name)
-            world.bells.ring('changes') // the next time to come is known only now
+            // Held by another master: its row will say when to come. Failed: the stage comes back by itself.
+            if (typeof added === 'number') world.bells.ring('changes')
           })
         underway.set(source.name, poll)
       }
@@ -68,15 +70,14 @@ export function openChanges(world: ChangesWorld): ChangesStage {
   }
 }
 
-/** Asks one source now and records what is new; answers how many changes. A server that cannot be reached is stored, not thrown. */
+/** Asks one source now and records what is new; answers how many changes, or null when another master asks it. A server that cannot be reached is stored, not thrown. */
 export async function pollSource(
   world: ChangesWorld,
   source: GitSource,
   known: KnownRepository,
-): Promise<number> {
+): Promise<number | null> {
   const whileHolding = world.whileHolding ?? alone
-  const added = await whileHolding(`changes/${source.name}`, (guard) => poll(world, source, known, guard))
-  return added ?? 0
+  return await whileHolding(`changes/${source.name}`, (guard) => poll(world, source, known, guard))
 }
 
 const alone: NonNullable<ChangesWorld['whileHolding']> = async (_lease, work) =>
@@ -89,26 +90,27 @@ async function poll(
   guard: Guard,
 ): Promise<number> {
   const luck = (world.luck ?? Math.random)()
-  let seen: {refs: Record<string, string>; changes: NewChange[]}
+  let added = 0
   try {
-    seen = await look(world, source, known)
+    const seen = await look(world, source, known)
+    added = await world.store.transaction(async (tx) => {
+      await guard(tx)
+      const held = await holdRepository(tx, known)
+      if (!held) return 0 // somebody else recorded it; the next poll starts from there
+      const recorded = await recordChanges(tx, seen.changes)
+      await savePoll(
+        tx,
+        held,
+        {refs: seen.refs, watched: source.branches},
+        nextPollMs(source.pollIntervalMs, 0, luck),
+      )
+      return recorded.length
+    })
   } catch (error) {
+    // Also what cannot be recorded is stored and tried later; with the database away, this throws as well.
     await fail(world, source, known, words(error), luck, guard)
     return 0
   }
-  const added = await world.store.transaction(async (tx) => {
-    await guard(tx)
-    const held = await holdRepository(tx, known)
-    if (!held) return 0 // somebody else recorded it; the next poll starts from there
-    const recorded = await recordChanges(tx, seen.changes)
-    await savePoll(
-      tx,
-      held,
-      {refs: seen.refs, watched: source.branches},
-      nextPollMs(source.pollIntervalMs, 0, luck),
-    )
-    return recorded.length
-  })
   if (added > 0) {
     world.bells.ring('schedules')
     world.bells.ring('promotions')
@@ -125,7 +127,7 @@ async function fail(
   luck: number,
   guard: Guard,
 ): Promise<void> {
-  if (known.failures === 0) world.say(`source ${source.name}: ${error}`)
+  if (known.failures === 0) world.say.warn({source: source.name, error}, 'source failed')
   await world.store.transaction(async (tx) => {
     await guard(tx)
     const held = await holdRepository(tx, known)
@@ -140,7 +142,7 @@ async function look(world: ChangesWorld, source: GitSource, known: KnownReposito
   const watched = branchMatcher(source.branches)
   for (const {branch, because} of fetched.refused) {
     if (watched(branch) && !known.polled)
-      world.say(`source ${source.name}: branch ${JSON.stringify(branch)} is left out: ${because}`)
+      world.say.warn({source: source.name, branch, because}, 'a branch is left out')
   }
   const refs = Object.fromEntries(Object.entries(fetched.refs).filter(([branch]) => watched(branch)))
   const moved = Object.keys(refs)
@@ -183,7 +185,10 @@ async function newRevisions(
     pushed ? pushCommitsMax : newBranchCommitsMax,
   )
   if (more)
-    world.say(`source ${source.name}: of ${branch}, only the newest ${revisions.length} commits are recorded`)
+    world.say.warn(
+      {source: source.name, branch, kept: revisions.length},
+      'only the newest commits are recorded',
+    )
   // A new branch at a known commit is something to build, too.
   return await unrecorded(
     world,

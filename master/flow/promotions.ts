@@ -11,7 +11,7 @@ import {
   orderRules,
   shortName,
 } from '../core/promotion.ts'
-import type {Decision, FastForwardFacts, Tips} from '../core/promotion.ts'
+import type {Decision, FastForwardFacts} from '../core/promotion.ts'
 import {record} from '../world/store/events.ts'
 import * as rows from '../world/store/promotions.ts'
 import type {
@@ -22,8 +22,11 @@ import type {
   PromotionRow,
   PromotionState,
 } from '../world/store/promotions.ts'
+import type {Sql} from '../world/store/store.ts'
 import {confirm, settlePushing} from './pushes.ts'
 import type {PushWorld} from './pushes.ts'
+import {ask, evidenceOf, factsOf, look, noLag, tip} from './scenes.ts'
+import type {LookGround, Scene} from './scenes.ts'
 import type {Guard} from './changes.ts'
 
 /** What this stage needs of the world. */
@@ -65,25 +68,15 @@ export interface RuleReport {
   readonly id: string | null
 }
 
-const candidatesMax = 2000
 /** How long a push that the server refused is not tried again by itself. */
 const refusedRestMs = 60 * 60_000
-const noLag: Lag = {commits: null, seconds: null}
 
-/** A source under promotion: its branches as they are now, moved along by what this run pushes. */
-interface Ground {
+/** A source under promotion, in one run. */
+interface Ground extends LookGround {
   readonly world: PromotionsWorld
   readonly config: Config
   readonly source: GitSource
   readonly options: RunOptions
-  readonly guard: Guard
-  readonly refs: Record<string, string>
-}
-
-/** The graph around one rule. */
-interface Scene extends Tips {
-  readonly candidates: readonly {revision: string; committedAt: number; descends: boolean}[]
-  readonly lag: Lag
 }
 
 /** Runs the rules, each source's in order, and reports on every one. A rule or source that fails does not stop the others. */
@@ -127,12 +120,15 @@ async function runSource(
     const whileHolding = options.dryRun ? alone : (world.whileHolding ?? alone)
     const reports = await whileHolding(`promotions/${name}`, async (guard) => {
       const {refs} = await world.git.fetch(source)
-      return await runRules({world, config, source, options, guard, refs: {...refs}}, rules)
+      return await runRules(
+        {world, clock: world.clock, config, source, options, guard, refs: {...refs}},
+        rules,
+      )
     })
     return reports ?? rules.map((rule) => unstored(rule, 'wait', 'another master is promoting now'))
   } catch (error) {
     const because = words(error)
-    world.say(`promotions of ${name}: ${because}`)
+    world.say.warn({source: name, because}, 'promotions could not be judged')
     return rules.map((rule) => unstored(rule, 'wait', because, because))
   }
 }
@@ -170,7 +166,7 @@ async function runRules(ground: Ground, rules: readonly PromotionRule[]): Promis
         ),
       )
     } catch (error) {
-      world.say(`promotion ${rule.name}: ${words(error)}`)
+      world.say.error({rule: rule.name, err: error}, 'promotion failed')
       reports.push(unstored(rule, 'wait', words(error), words(error)))
     }
   }
@@ -209,7 +205,7 @@ async function fastForward(
   }
   if (decision.verdict !== 'promote') return await keep(ground, {...plan, state: 'decided'}, last)
   // The builds are asked again in the transaction that writes the plan: a red that came meanwhile stops it.
-  const stands = async (tx: Parameters<Guard>[0]) => {
+  const stands = async (tx: Sql) => {
     const now = judgeFastForward(rule, {...facts, ...(await evidenceOf(ground, rule, scene, tx))})
     return now.verdict === 'promote' && now.candidate === decision.candidate
   }
@@ -304,7 +300,7 @@ async function land(
   ground: Ground,
   p: NewPromotion,
   last: PromotionRow | null,
-  stands: (tx: Parameters<Guard>[0]) => Promise<boolean>,
+  stands: (tx: Sql) => Promise<boolean>,
 ): Promise<RuleReport> {
   const {world, source, options, guard, refs} = ground
   const {rule} = p
@@ -358,71 +354,12 @@ async function land(
   if (end.state === 'done') refs[rule.to] = to
   world.bells.ring('events')
   if (end.state === 'done') world.bells.ring('changes')
-  if (end.state === 'failed') world.say(`promotion ${rule.name}: ${end.error}`)
+  if (end.state === 'failed')
+    world.say.error({rule: rule.name, because: end.error}, 'the server refused a promotion')
   return report(plan, end.state, end.error, id)
 }
 
-/** The graph around a rule, as the mirror shows it. */
-async function look(ground: Ground, rule: PromotionRule): Promise<Scene> {
-  const {world, source} = ground
-  const fromTip = tip(ground, rule.from)
-  const toTip = tip(ground, rule.to)
-  if (fromTip === null || toTip === null) return {fromTip, toTip, relation: null, candidates: [], lag: noLag}
-  const relation = await world.git.relation(source, fromTip, toTip)
-  if (relation === 'same' || relation === 'behind')
-    return {fromTip, toTip, relation, candidates: [], lag: {commits: 0, seconds: 0}}
-  const {commits: candidates, more} = await world.git.firstParents(source, fromTip, toTip, candidatesMax)
-  const oldest = candidates.at(-1)?.committedAt
-  const lag = {
-    commits: await world.git.countBetween(source, toTip, fromTip),
-    seconds:
-      oldest === undefined || more ? null : Math.max(0, Math.round((world.clock.now() - oldest) / 1000)),
-  }
-  return {fromTip, toTip, relation, candidates, lag}
-}
-
-const ask = (ground: Ground, rule: FastForward, scene: Scene): GateAsk => ({
-  rule: rule.name,
-  builders: [...new Set(rule.green.builders)],
-  branch: rule.from,
-  repositories: [ground.source.name, ground.source.url],
-  origins: rule.green.origins,
-  revisions: scene.candidates.map(({revision}) => revision),
-})
-
-async function evidenceOf(
-  ground: Ground,
-  rule: FastForward,
-  scene: Scene,
-  sql: Parameters<Guard>[0],
-): Promise<GateBuilds | null> {
-  return (await rows.gateBuilds(sql, [ask(ground, rule, scene)])).get(rule.name) ?? null
-}
-
-async function factsOf(ground: Ground, scene: Scene, builds: GateBuilds | null): Promise<FastForwardFacts> {
-  const {newest, ...rest} = builds ?? {newest: [], builds: [], running: []}
-  const {fromTip, toTip, relation, candidates} = scene
-  const places: Record<string, FastForwardFacts['places'][string]> = {}
-  const line = new Set(candidates.map(({revision}) => revision))
-  const others = [...new Set(newest.map(({revision}) => revision))].filter(
-    (revision) => isRevision(revision) && !line.has(revision),
-  )
-  const present = await ground.world.git.has(ground.source, others)
-  for (const revision of line) places[revision] = 'candidate'
-  for (const revision of present) {
-    const {git} = ground.world
-    if (toTip && (await git.isAncestor(ground.source, revision, toTip))) places[revision] = 'contained'
-    else
-      places[revision] =
-        fromTip && (await git.isAncestor(ground.source, revision, fromTip)) ? 'merged' : 'elsewhere'
-  }
-  return {fromTip, toTip, relation, candidates, newest, ...rest, places}
-}
-
 const isFastForward = (rule: PromotionRule): rule is FastForward => rule.kind === 'fastForward'
-const isRevision = (text: string) => /^([0-9a-f]{40}|[0-9a-f]{64})$/.test(text)
-const tip = (ground: Ground, branch: string): string | null =>
-  Object.hasOwn(ground.refs, branch) ? (ground.refs[branch] as string) : null
 const words = (error: unknown) => (error instanceof Error ? error.message : String(error))
 
 const base = (ground: Ground, rule: PromotionRule, {fromTip, toTip, lag}: Scene) => ({

@@ -4,6 +4,8 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import type {GitSource} from '../../config/config.ts'
 import type {Bells} from '../world/bells.ts'
 import type {Git, PushOutcome} from '../world/git.ts'
+import type {Say} from '../world/say.ts'
+import {wakeSource} from '../world/store/changes.ts'
 import {pushingPromotions, settleDone, settleLost} from '../world/store/promotions.ts'
 import type {PromotionRow} from '../world/store/promotions.ts'
 import type {Store} from '../world/store/store.ts'
@@ -14,7 +16,7 @@ export interface PushWorld {
   readonly store: Store
   readonly bells: Bells
   readonly git: Git
-  readonly say: (text: string) => void
+  readonly say: Say
 }
 
 interface Pushed {
@@ -75,7 +77,7 @@ export async function settlePushing(ground: PushGround): Promise<Set<string>> {
   for (const row of await pushingPromotions(ground.world.store, ground.source.name)) {
     const end = await settleRow(ground, row)
     if (end.state === 'pushing') waiting.add(row.to)
-    else ground.world.say(`promotion ${row.rule}: an earlier push to ${row.to} is settled: ${end.state}`)
+    else ground.world.say.info({rule: row.rule, to: row.to, state: end.state}, 'an earlier push is settled')
     ground.world.bells.ring('events')
   }
   return waiting
@@ -123,10 +125,11 @@ async function shownTip(
   }
 }
 
-async function done({world, guard}: PushGround, pushed: Pushed): Promise<PushEnd> {
+async function done({world, source, guard}: PushGround, pushed: Pushed): Promise<PushEnd> {
   await world.store.transaction(async (tx) => {
     await guard(tx)
-    await settleDone(tx, pushed)
+    // The poller need not wait for its time to see what was moved.
+    if (await settleDone(tx, pushed)) await wakeSource(tx, source.name)
   })
   return {state: 'done', error: null}
 }

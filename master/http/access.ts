@@ -2,11 +2,12 @@
 // without a policy keeps the server from starting.
 import type {FastifyInstance, FastifyRequest} from 'fastify'
 import type {Actor} from '../world/store/audit.ts'
+import type {Sql} from '../world/store/store.ts'
+import {findSession, findToken, type Role, type Token} from '../world/store/tokens.ts'
 import type {Needs} from './needs.ts'
 import {Refusal} from './refusals.ts'
 
-export const roles = ['viewer', 'developer', 'operator', 'admin'] as const
-export type Role = (typeof roles)[number]
+export const roles = ['viewer', 'developer', 'operator', 'admin'] as const satisfies readonly Role[]
 
 /**
  * open: everybody. read: whoever may look (everybody where the configuration opens reading, else any role).
@@ -88,17 +89,21 @@ async function identify(request: FastifyRequest, needs: Needs): Promise<Caller> 
   if (header !== undefined) {
     const token = /^Bearer +([\x21-\x7e]+)$/i.exec(header)?.[1]
     if (!token) return {kind: 'nobody', refused: 'the Authorization header is not `Bearer TOKEN`'}
-    const found = await needs.tokens.find(token)
+    const found = await findAnyToken(needs.store, token)
     if (!found) return {kind: 'nobody', refused: 'this token is unknown or revoked'}
     if (found.kind === 'worker') return {kind: 'worker', name: found.name, token: found.id}
     return {kind: 'user', name: found.name, role: found.role ?? 'viewer', token: found.id, by: 'token'}
   }
   const session = request.cookies[cookieName(request, needs)]
   if (!session) return {kind: 'nobody', refused: null}
-  const found = await needs.tokens.findSession(session)
+  const found = await findSession(needs.store, session)
   if (!found || found.kind !== 'user') return {kind: 'nobody', refused: null}
   return {kind: 'user', name: found.name, role: found.role ?? 'viewer', token: found.id, by: 'session'}
 }
+
+/** The live token with this text, of a person or of a worker. */
+export const findAnyToken = async (sql: Sql, text: string): Promise<Token | null> =>
+  (await findToken(sql, 'user', text)) ?? (await findToken(sql, 'worker', text))
 
 /** Cookies travel with a request whatever page sent it, so what a cookie (or an upgrade) may do depends on that page. */
 function refuseForeignPages(request: FastifyRequest, needs: Needs, stream: boolean): void {

@@ -2,7 +2,6 @@
 import type {Registry} from 'prom-client'
 import type {Problem} from '../../config/config.ts'
 import type {WorkerDesk} from '../world/desk.ts'
-import type {Sql} from '../world/store/store.ts'
 import type {DecisionRow} from '../world/store/views/promotions.ts'
 import type {World} from '../world/world.ts'
 
@@ -11,7 +10,6 @@ export interface Needs extends World {
   readonly version: string
   /** Reads the configuration's file again; with problems the old one stays in force. */
   readonly reload: () => Promise<{readonly version: string; readonly problems: readonly Problem[]}>
-  readonly tokens: Tokens
   readonly desk: WorkerDesk
   readonly promoter: Promoter
   /** Reasons why this master is not well, beyond the database; empty when it is. */
@@ -19,24 +17,6 @@ export interface Needs extends World {
   readonly metrics: Registry
   /** The directory of the built web application; null serves none. */
   readonly webDirectory: string | null
-}
-
-export interface TokenRow {
-  readonly id: string
-  readonly kind: 'user' | 'worker'
-  readonly name: string
-  readonly role: 'viewer' | 'developer' | 'operator' | 'admin' | null
-}
-
-export interface Tokens {
-  find(token: string): Promise<TokenRow | null>
-  findSession(session: string): Promise<TokenRow | null>
-  openSession(tokenId: string, untilMs: number): Promise<string>
-  closeSession(session: string): Promise<void>
-  /** Whether a token found before is not revoked since. */
-  isLive(tokenId: string): Promise<boolean>
-  create(tx: Sql, token: {kind: 'user' | 'worker'; name: string; role: TokenRow['role']; by: string}): Promise<{id: string; token: string}>
-  revoke(tx: Sql, id: string): Promise<boolean>
 }
 
 export interface Promoter {

@@ -14,6 +14,7 @@ import {
   type WorkerMessage,
 } from '../../worker/protocol/messages.ts'
 import type {Refused, Session} from '../world/desk.ts'
+import {isLive} from '../world/store/views/tokens.ts'
 import type {Needs} from './needs.ts'
 
 /** A worker that has said nothing after connecting is no worker. */
@@ -185,7 +186,7 @@ class Conversation {
       if (Date.now() - this.#heardAt > silenceMs) this.#socket.terminate()
     }, Math.min(silenceMs / missedMax, 5000))
     const token = setInterval(() => {
-      this.#needs.tokens.isLive(this.#token).then(
+      isLive(this.#needs.store, this.#token).then(
         (live) => live || this.#socket.close(1008, 'the token was revoked'),
         () => undefined, // the database is away; look again later
       )

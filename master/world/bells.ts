@@ -2,7 +2,19 @@
 // one slow tick. Rings within a few milliseconds are one ring.
 import type {Store} from './store/store.ts'
 
-export const bellNames = ['changes', 'schedules', 'claims', 'builds', 'reports', 'promotions', 'events', 'cancels', 'logs', 'config', 'ticks'] as const
+export const bellNames = [
+  'changes',
+  'schedules',
+  'claims',
+  'builds',
+  'reports',
+  'promotions',
+  'events',
+  'cancels',
+  'logs',
+  'config',
+  'ticks',
+] as const
 export type BellName = (typeof bellNames)[number]
 
 export interface Bells {
@@ -30,12 +42,16 @@ export async function openBells(store: Store, master: string): Promise<Bells> {
     const bells = [...outgoing]
     outgoing.clear()
     // A bell that could not be sent is a lost bell: the others' slow tick covers it.
-    await store.query('SELECT pg_notify($1, $2)', [channel, `${master} ${bells.join(' ')}`]).catch(() => undefined)
+    await store
+      .query('SELECT pg_notify($1, $2)', [channel, `${master} ${bells.join(' ')}`])
+      .catch(() => undefined)
   }
   const unlisten =
     store.engine === 'embedded'
       ? async () => undefined // it has one master
       : await store.listen(channel, (payload) => {
+          // Empty after a broken connection: any bell may have rung meanwhile.
+          if (payload === '') for (const bell of bellNames) heard(bell)
           const [from, ...bells] = payload.split(' ')
           if (from !== master) for (const bell of bells) heard(bell as BellName)
         })

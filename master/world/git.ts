@@ -2,7 +2,7 @@
 // poller and the promotions need of it. One operation per mirror at a time. Branches are always named in full
 // (`refs/heads/...`) and revisions by their whole object name, so neither can be read as an option.
 import {createHash} from 'node:crypto'
-import {mkdir, readdir, rm} from 'node:fs/promises'
+import {mkdir, rm} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {GitSource} from '../../config/config.ts'
 import {GitFault, makeHome, openAccess, runGit, tidyWords, wanted} from './git/command.ts'
@@ -11,16 +11,13 @@ import {commitsAtOnce, logFormat, parseFiles, parseLog} from './git/history.ts'
 import type {Commit} from './git/history.ts'
 import {classifyPush} from './git/push.ts'
 import type {PushOutcome} from './git/push.ts'
+import {dropLocks, lines, readRefs, revisionOf} from './git/refs.ts'
+import type {Fetched} from './git/refs.ts'
 
 export {GitFault} from './git/command.ts'
 export type {Commit} from './git/history.ts'
 export type {PushOutcome} from './git/push.ts'
-
-/** The branches of a repository, and those that are not used, each with the reason. */
-export interface Fetched {
-  readonly refs: Readonly<Record<string, string>>
-  readonly refused: readonly {readonly branch: string; readonly because: string}[]
-}
+export type {Fetched} from './git/refs.ts'
 
 /** How one branch's tip lies to another's. */
 export type Relation = 'same' | 'ahead' | 'behind' | 'diverged' | 'unrelated'
@@ -387,35 +384,4 @@ export class Git {
     await mkdir(mirror, {recursive: true, mode: 0o700})
     wanted(await this.#local(mirror, ['init', '--bare', '--quiet', '.']), 'making a mirror')
   }
-}
-
-/** A whole object name; anything else never gets near git's command line. */
-function revisionOf(text: string): string {
-  const name = text.trim()
-  if (!/^([0-9a-f]{40}|[0-9a-f]{64})$/.test(name))
-    throw new GitFault('failed', `${JSON.stringify(name.slice(0, 80))} is not a full revision`)
-  return name
-}
-
-const lines = (out: string) => out.split('\n').filter((line) => line !== '')
-
-/** Sorts out the branches whose names would be a danger further on: to a command line, or to text. */
-function readRefs(out: string): Fetched {
-  const refs: Record<string, string> = Object.create(null) as Record<string, string>
-  const refused: {branch: string; because: string}[] = []
-  for (const line of lines(out)) {
-    const branch = line.slice(line.indexOf(' ') + 1).slice('refs/heads/'.length)
-    if (branch.startsWith('-'))
-      refused.push({branch, because: 'a name that begins with - can be read as an option'})
-    else if (branch.includes('\uFFFD')) refused.push({branch, because: 'its name is not UTF-8'})
-    else refs[branch] = revisionOf(line.slice(0, line.indexOf(' ')))
-  }
-  return {refs, refused}
-}
-
-/** Locks that a killed git left behind. Nobody else works in the mirror: the state directory has one master. */
-async function dropLocks(mirror: string): Promise<void> {
-  const entries = await readdir(mirror, {recursive: true, withFileTypes: true})
-  const locks = entries.filter((entry) => entry.isFile() && entry.name.endsWith('.lock'))
-  for (const lock of locks) await rm(join(lock.parentPath, lock.name), {force: true})
 }

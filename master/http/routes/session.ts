@@ -1,6 +1,7 @@
 // The browser's session: who am I, log in with a token, log out.
 import {z} from 'zod'
 import {audit} from '../../world/store/audit.ts'
+import {createSession, deleteSession, findToken} from '../../world/store/tokens.ts'
 import {actorOf, cookieName, isHttps} from '../access.ts'
 import {Refusal} from '../refusals.ts'
 import {whoShape, type Who} from '../shapes.ts'
@@ -33,12 +34,12 @@ export function sessionRoutes(api: Api, needs: RouteNeeds): void {
       },
     },
     async (request, reply): Promise<Who> => {
-      const found = await needs.tokens.find(request.body.token.trim())
+      const found = await findToken(needs.store, 'user', request.body.token.trim())
       // The same words for an unknown, a revoked and a worker's token.
-      if (found?.kind !== 'user') throw new Refusal(401, 'unauthenticated', 'this token opens nothing here')
-      const session = await needs.tokens.openSession(found.id, sessionMs)
+      if (!found) throw new Refusal(401, 'unauthenticated', 'this token opens nothing here')
+      const session = await createSession(needs.store, found.id, sessionMs)
       await audit(needs.store, {who: found.name, address: request.ip}, 'session.open', found.name)
-      reply.setCookie(cookieName(request, needs), session, {
+      reply.setCookie(cookieName(request, needs), session.value, {
         path: '/',
         httpOnly: true,
         sameSite: 'lax',
@@ -54,7 +55,7 @@ export function sessionRoutes(api: Api, needs: RouteNeeds): void {
     async (request, reply) => {
       const name = cookieName(request, needs)
       const session = request.cookies[name]
-      if (session) await needs.tokens.closeSession(session)
+      if (session) await deleteSession(needs.store, session)
       if (request.caller.kind === 'user') await audit(needs.store, actorOf(request), 'session.close', request.caller.name)
       reply.clearCookie(name, {path: '/', httpOnly: true, sameSite: 'lax', secure: isHttps(request, needs)})
       return await reply.code(204).send(null)

@@ -2,6 +2,7 @@
 import {z} from 'zod'
 import {audit} from '../../world/store/audit.ts'
 import {listTokens} from '../../world/store/views/tokens.ts'
+import {createToken, revokeToken} from '../../world/store/tokens.ts'
 import {actorOf, roles} from '../access.ts'
 import {badInput, notFound} from '../refusals.ts'
 import {list, tokenShape} from '../shapes.ts'
@@ -43,7 +44,11 @@ export function tokenRoutes(api: Api, needs: RouteNeeds): void {
         ])
       const actor = actorOf(request)
       const made = await needs.store.transaction(async (tx) => {
-        const made = await needs.tokens.create(tx, {kind, name, role: role ?? null, by: actor.who})
+        const {text, token} = await createToken(
+          tx,
+          role === undefined ? {kind: 'worker', name, createdBy: actor.who} : {kind: 'user', name, role, createdBy: actor.who},
+        )
+        const made = {id: token.id, token: text}
         await audit(tx, actor, 'token.create', made.id, {kind, name, role})
         return made
       })
@@ -56,7 +61,7 @@ export function tokenRoutes(api: Api, needs: RouteNeeds): void {
     async (request, reply) => {
       const {id} = request.params
       const revoked = await needs.store.transaction(async (tx) => {
-        const revoked = await needs.tokens.revoke(tx, id)
+        const revoked = await revokeToken(tx, id)
         if (revoked) await audit(tx, actorOf(request), 'token.revoke', id)
         return revoked
       })

@@ -125,7 +125,8 @@ export async function runGit(
         code: null,
         err: `${answer.err}\ngit took longer than ${options.limitMs / 1000} s`.trim(),
       }
-    throw error
+    // Simple-git's own guard against dangerous arguments, or a program that could not be started.
+    throw new GitFault('failed', tidyWords(error instanceof Error ? error.message : String(error)))
   }
   return answer
 }

@@ -18,14 +18,14 @@ export function classifyPush(answer: GitAnswer): PushOutcome {
   const because =
     tidyWords([...rejections(answer.out), answer.err].join('\n')) || `git push ended with ${answer.code}`
   if (answer.code === null) return {outcome: 'unknown', because}
-  const words = `${rejections(answer.out).join('\n')}\n${answer.err}`
-  // A hook may print anything, also words that look like a race: the reason in the rejection comes first.
+  // A hook may print anything, also words that look like a race: the reason in the rejection comes first. An atomic
+  // push that fails at the server's locks says why only in its messages.
   const rejection = rejections(answer.out).join('\n')
   if (/hook declined|protected branch|prohibited/i.test(rejection)) return {outcome: 'refused', because}
-  if (racedWords.test(rejection) || (rejection === '' && racedWords.test(words)))
-    return {outcome: 'raced', because}
+  const words = /^$|atomic/i.test(rejection) ? `${rejection}\n${answer.err}` : rejection
+  if (racedWords.test(words)) return {outcome: 'raced', because}
   if (faultKind(answer) === 'auth') return {outcome: 'auth', because}
-  if (refusedWords.test(words)) return {outcome: 'refused', because}
+  if (refusedWords.test(`${rejection}\n${answer.err}`)) return {outcome: 'refused', because}
   return {outcome: 'unknown', because}
 }
 

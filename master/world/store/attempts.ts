@@ -145,7 +145,7 @@ async function writeSteps(tx: Sql, changes: readonly Changes[]): Promise<void> {
       rows.map((row) => (row.summary === null ? null : cleanText(row.summary))),
       rows.map((row) => row.tries),
       rows.map((row) => row.warnings),
-      rows.map((row) => (row.tests ? JSON.stringify(cleanJson(row.tests)) : null)),
+      rows.map((row) => (row.tests ? cleanJson(row.tests) : null)),
       rows.map((row) => time(row.startedAt)),
       rows.map((row) => time(row.finishedAt)),
     ],
@@ -202,7 +202,7 @@ async function writeBuilds(tx: Sql, changes: readonly Changes[]): Promise<void> 
       rows.map((change) => change.state.build),
       rows.map((change) => time(change.startedAt)),
       rows.map((change) => change.executor && cleanText(change.executor)),
-      rows.map((change) => JSON.stringify(cleanJson(change.properties))),
+      rows.map((change) => cleanJson(change.properties)),
     ],
   )
 }

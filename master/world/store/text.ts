@@ -1,18 +1,16 @@
-// Text as PostgreSQL can keep it.
+// Text that PostgreSQL can hold. It refuses the character NUL in text and jsonb, and lone surrogates in jsonb; what
+// came from outside is cleaned here, at the door, so that no byte anyone sends can make a statement fail.
 
-/**
- * Replaces what PostgreSQL refuses in text and jsonb, the NUL character and lone surrogates, by U+FFFD. For what
- * comes from outside: commit messages, names in a hook's body, a command's output.
- */
-export const cleanText = (text: string): string => text.replace(/\0|\p{Surrogate}/gu, '\ufffd')
+/** The text with NUL and lone surrogates replaced by U+FFFD. */
+export const cleanText = (text: string): string => text.toWellFormed().replaceAll('\0', '\uFFFD')
 
-/** The same for every text, also of keys, inside a value that goes into a jsonb column. */
-export function cleanJson<T>(value: T): T {
-  if (typeof value === 'string') return cleanText(value) as T
-  if (Array.isArray(value)) return value.map((item: unknown) => cleanJson(item)) as T
-  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype)
-    return value
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [cleanText(key), cleanJson<unknown>(item)]),
-  ) as T
+/** JSON of the value in which all text, keys too, is clean. */
+export const cleanJson = (value: unknown): string => JSON.stringify(clean(value))
+
+function clean(value: unknown): unknown {
+  if (typeof value === 'string') return cleanText(value)
+  if (Array.isArray(value)) return value.map(clean)
+  if (typeof value === 'object' && value !== null)
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [cleanText(key), clean(item)]))
+  return value
 }

@@ -1,8 +1,9 @@
 // Tokens of people and workers, and the browser sessions opened with one. Only hashes are stored: who reads the
 // database cannot log in with it. Looking a hash up by index tells a guesser nothing about the token itself.
 import {createHash, randomBytes} from 'node:crypto'
-import type {SessionRow, TokenRow} from './entities.ts'
-import type {Sql} from './store.ts'
+import {IsNull} from 'typeorm'
+import {SessionEntity, TokenEntity, type TokenRow} from './entities/access.ts'
+import type {Sql, Transaction} from './store.ts'
 
 export type TokenKind = 'user' | 'worker'
 export type Role = 'viewer' | 'developer' | 'operator' | 'admin'
@@ -32,31 +33,35 @@ export function base62(bytes: Uint8Array): string {
 
 export const hashSecret = (secret: string): string => createHash('sha256').update(secret).digest('hex')
 
-const tokenColumns = `id, kind, name, role, hint, created_at AS "createdAt", created_by AS "createdBy",
-  used_at AS "usedAt", revoked_at AS "revokedAt"`
-
 /** A token as it may be shown: everything but its hash. */
 export type Token = Omit<TokenRow, 'hash'>
+const shown = {
+  id: true, kind: true, name: true, role: true, hint: true,
+  createdAt: true, createdBy: true, usedAt: true, revokedAt: true,
+} as const // prettier-ignore
 
 /** Makes a token; its text is returned this once and stored nowhere. */
-export async function createToken(sql: Sql, token: NewToken): Promise<{text: string; token: Token}> {
+export async function createToken(tx: Transaction, token: NewToken): Promise<{text: string; token: Token}> {
   const text = prefixes[token.kind] + base62(randomBytes(secretBytes))
-  const rows = await sql.query<Token>(
-    `INSERT INTO tokens (kind, name, role, hash, hint, created_by) VALUES ($1, $2, $3, $4, $5, $6) RETURNING ${tokenColumns}`,
-    [token.kind, token.name, token.kind === 'user' ? token.role : null, hashSecret(text), text.slice(-hintLength), token.createdBy],
-  )
-  return {text, token: one(rows)}
+  const tokens = tx.repository(TokenEntity)
+  const {identifiers} = await tokens.insert({
+    kind: token.kind,
+    name: token.name,
+    role: token.kind === 'user' ? token.role : null,
+    hash: hashSecret(text),
+    hint: text.slice(-hintLength),
+    createdBy: token.createdBy,
+  })
+  const {id} = identifiers[0] as {id: string}
+  return {text, token: await tokens.findOneOrFail({select: shown, where: {id}})}
 }
 
 /** The token somebody presents, unless it is unknown, revoked or of the other kind. Notes its use once a minute. */
-export async function findToken(sql: Sql, kind: TokenKind, text: string): Promise<Token | null> {
+export async function findToken(tx: Transaction, kind: TokenKind, text: string): Promise<Token | null> {
   if (!text.startsWith(prefixes[kind])) return null
-  const [token] = await sql.query<Token>(
-    `SELECT ${tokenColumns} FROM tokens WHERE hash = $1 AND kind = $2 AND revoked_at IS NULL`,
-    [hashSecret(text), kind],
-  )
-  if (token === undefined) return null
-  await noteUse(sql, token.id)
+  const where = {hash: hashSecret(text), kind, revokedAt: IsNull()}
+  const token = await tx.repository(TokenEntity).findOne({select: shown, where})
+  if (token) await noteUse(tx, token.id)
   return token
 }
 
@@ -69,8 +74,8 @@ async function noteUse(sql: Sql, id: string): Promise<void> {
 }
 
 /** All tokens, the revoked ones too, newest first. */
-export function listTokens(sql: Sql): Promise<Token[]> {
-  return sql.query<Token>(`SELECT ${tokenColumns} FROM tokens ORDER BY id DESC`)
+export function listTokens(tx: Transaction): Promise<Token[]> {
+  return tx.repository(TokenEntity).find({select: shown, order: {id: 'DESC'}})
 }
 
 /** Ends a token and its sessions; false when there is no such token that is still good. */
@@ -85,40 +90,40 @@ export async function revokeToken(sql: Sql, id: string): Promise<boolean> {
 }
 
 /** Opens a session for a token; the value for the cookie is returned this once and stored nowhere. */
-export async function createSession(sql: Sql, tokenId: string, ttlMs: number): Promise<{value: string; until: Date}> {
+export async function createSession(
+  sql: Sql,
+  tokenId: string,
+  ttlMs: number,
+): Promise<{value: string; until: Date}> {
   const value = base62(randomBytes(secretBytes))
-  const rows = await sql.query<Pick<SessionRow, 'until'>>(
+  const [row] = await sql.query<{until: Date}>(
     `INSERT INTO sessions (hash, token_id, until)
      VALUES ($1, $2, now() + make_interval(secs => $3::double precision / 1000)) RETURNING until`,
     [hashSecret(value), tokenId, ttlMs],
   )
-  return {value, until: one(rows).until}
+  if (row === undefined) throw new Error('the database gave no row back for a new session')
+  return {value, until: row.until}
 }
 
 /** The token behind a session's cookie, unless the session is over or its token revoked. */
-export async function findSession(sql: Sql, value: string): Promise<Token | null> {
-  const [token] = await sql.query<Token>(
-    `SELECT ${tokenColumns} FROM tokens
-     WHERE revoked_at IS NULL AND id = (SELECT token_id FROM sessions WHERE hash = $1 AND until > now())`,
+export async function findSession(tx: Transaction, value: string): Promise<Token | null> {
+  const [session] = await tx.query<{token_id: string}>(
+    'SELECT token_id FROM sessions WHERE hash = $1 AND until > now()',
     [hashSecret(value)],
   )
-  if (token === undefined) return null
-  await noteUse(sql, token.id)
+  if (session === undefined) return null
+  const where = {id: session.token_id, revokedAt: IsNull()}
+  const token = await tx.repository(TokenEntity).findOne({select: shown, where})
+  if (token) await noteUse(tx, token.id)
   return token
 }
 
 /** Ends a session. */
-export async function deleteSession(sql: Sql, value: string): Promise<void> {
-  await sql.query('DELETE FROM sessions WHERE hash = $1', [hashSecret(value)])
+export async function deleteSession(tx: Transaction, value: string): Promise<void> {
+  await tx.repository(SessionEntity).delete({hash: hashSecret(value)})
 }
 
 /** Removes the sessions whose time is over; says how many. */
 export async function expireSessions(sql: Sql): Promise<number> {
   return (await sql.query('DELETE FROM sessions WHERE until <= now() RETURNING hash')).length
-}
-
-function one<Row>(rows: readonly Row[]): Row {
-  const [row] = rows
-  if (row === undefined) throw new Error('an INSERT returned no row')
-  return row
 }

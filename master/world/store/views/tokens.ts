@@ -26,6 +26,11 @@ const asToken = (row: TokenRow) => ({
   revokedAt: isoOrNull(row.revoked_at),
 })
 
+/** Whether a token that was found before is still good. */
+export async function isLive(sql: Sql, id: string): Promise<boolean> {
+  return (await sql.query('SELECT 1 FROM tokens WHERE id = $1 AND revoked_at IS NULL', [id])).length > 0
+}
+
 export async function listTokens(sql: Sql, page: Page): Promise<Paged<ReturnType<typeof asToken>> | null> {
   const before = beforeId(page.cursor)
   if (before === null) return null

@@ -1,0 +1,47 @@
+// Moments and durations as the reader's own clock says them.
+import {sayAgo, sayDuration} from '../../core/say.ts'
+import {useNow} from '../asking.ts'
+
+const clock = new Intl.DateTimeFormat(undefined, {hour: '2-digit', minute: '2-digit'})
+const clockSeconds = new Intl.DateTimeFormat(undefined, {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+})
+const dayAndClock = new Intl.DateTimeFormat(undefined, {
+  day: 'numeric',
+  month: 'short',
+  hour: '2-digit',
+  minute: '2-digit',
+})
+const day = new Intl.DateTimeFormat(undefined, {weekday: 'short', day: 'numeric', month: 'short'})
+const full = new Intl.DateTimeFormat(undefined, {dateStyle: 'full', timeStyle: 'long'})
+
+export const sayClock = (at: number) => clock.format(at)
+export const sayClockSeconds = (at: number) => clockSeconds.format(at)
+export const sayDay = (at: number) => day.format(at)
+export const sayMoment = (at: number) => dayAndClock.format(at)
+export const sayFully = (at: number) => full.format(at)
+export const isMidnight = (at: number) => {
+  const date = new Date(at)
+  return date.getHours() === 0 && date.getMinutes() === 0
+}
+
+/** How long ago, with the exact moment on hover. */
+export const Ago = ({at}: {at: string}) => {
+  const now = useNow(20_000)
+  const moment = Date.parse(at)
+  return (
+    <time dateTime={at} title={sayFully(moment)}>
+      {sayAgo(now - moment)}
+    </time>
+  )
+}
+
+/** How long something took, or has been going on. */
+export const Took = ({from, to}: {from: string | null; to: string | null}) => {
+  if (from === null) return null
+  return to === null ? <Going from={from} /> : <>{sayDuration(Date.parse(to) - Date.parse(from))}</>
+}
+
+const Going = ({from}: {from: string}) => <>{sayDuration(useNow(1000) - Date.parse(from))}</>

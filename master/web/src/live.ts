@@ -1,0 +1,145 @@
+// The one stream of events from the master, shared by everything on the page: it tells that something happened, and
+// whoever shows that something asks again. Survives sleep, restarts of the master and lost networks.
+import {useEffect, useRef, useSyncExternalStore} from 'react'
+import {eventsAddress} from './api.ts'
+
+const types = [
+  'change.added',
+  'request.added',
+  'build.started',
+  'step.started',
+  'step.finished',
+  'build.finished',
+  'build.retried',
+  'buildset.finished',
+  'worker.connected',
+  'worker.disconnected',
+  'worker.lost',
+  'branch.promoted',
+  'promotion.decided',
+  'promotion.conflict',
+  'source.failed',
+  'source.recovered',
+  'config.applied',
+  'config.refused',
+] as const
+
+export interface Happening {
+  /** `resumed` when events may have been missed: everything shown should be asked for again. */
+  readonly type: (typeof types)[number] | 'resumed'
+  readonly data: Readonly<Record<string, unknown>>
+}
+type Listener = (happening: Happening) => void
+
+/** `lost` is only said when the stream has been away long enough for a reader to care. */
+export type Liveness = 'connecting' | 'live' | 'lost'
+
+const retryMs = 3000
+const patienceMs = 2500
+const hiddenMs = 60_000
+
+const listeners = new Set<Listener>()
+const watchers = new Set<() => void>()
+let liveness: Liveness = 'connecting'
+let source: EventSource | null = null
+let last: string | null = null
+let retry: ReturnType<typeof setTimeout> | undefined
+let patience: ReturnType<typeof setTimeout> | undefined
+let wasLive = false
+
+function become(next: Liveness) {
+  if (liveness === next) return
+  liveness = next
+  for (const watcher of watchers) watcher()
+}
+
+function tell(happening: Happening) {
+  for (const listener of listeners) listener(happening)
+}
+
+function open() {
+  clearTimeout(retry)
+  source?.close()
+  const stream = new EventSource(eventsAddress(last))
+  source = stream
+  stream.onopen = () => {
+    clearTimeout(patience)
+    become('live')
+    // What happened while we were away is told again from the last event; without one, ask for everything.
+    if (wasLive && last === null) tell({type: 'resumed', data: {}})
+    wasLive = true
+  }
+  stream.onerror = () => {
+    clearTimeout(patience)
+    patience = setTimeout(() => become('lost'), patienceMs)
+    if (stream.readyState === EventSource.CLOSED) retry = setTimeout(open, retryMs)
+  }
+  for (const type of types) {
+    stream.addEventListener(type, (event) => {
+      if (event.lastEventId !== '') last = event.lastEventId
+      tell({type, data: parse(String(event.data))})
+    })
+  }
+}
+
+function parse(text: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text) as Record<string, unknown>
+  } catch {
+    return {}
+  }
+}
+
+function resume() {
+  last = null
+  open()
+  tell({type: 'resumed', data: {}})
+}
+
+/** Opens the stream and keeps it open while the page is looked at. Call once. */
+export function goLive() {
+  open()
+  let asleepAt = Date.now()
+  setInterval(() => {
+    // A clock that jumped means that the machine slept: the connection may be dead without knowing.
+    if (Date.now() - asleepAt > 30_000 && document.visibilityState === 'visible') resume()
+    asleepAt = Date.now()
+  }, 5000)
+  // Browsers allow six connections to one server, over all tabs: a hidden tab gives its back.
+  let hiding: ReturnType<typeof setTimeout> | undefined
+  document.addEventListener('visibilitychange', () => {
+    clearTimeout(hiding)
+    if (document.visibilityState === 'hidden') {
+      hiding = setTimeout(() => {
+        source?.close()
+        source = null
+      }, hiddenMs)
+    } else if (source === null) resume()
+  })
+  addEventListener('online', resume)
+}
+
+/** Calls back for every event until the component goes away. */
+export function useHappenings(listener: Listener) {
+  const current = useRef(listener)
+  useEffect(() => {
+    current.current = listener
+  })
+  useEffect(() => {
+    const forward: Listener = (happening) => current.current(happening)
+    listeners.add(forward)
+    return () => {
+      listeners.delete(forward)
+    }
+  }, [])
+}
+
+const watch = (watcher: () => void) => {
+  watchers.add(watcher)
+  return () => {
+    watchers.delete(watcher)
+  }
+}
+
+/** Whether what the page shows is the present. */
+export const useLiveness = (): Liveness => useSyncExternalStore(watch, () => liveness)

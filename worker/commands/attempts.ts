@@ -1,0 +1,230 @@
+// The attempts that this worker holds: takes them on, performs them, sends what their journals say, drops what is over.
+import {mkdirSync, readdirSync, rmSync} from 'node:fs'
+import {join} from 'node:path'
+import type {Hello, MasterMessage, Offer, Welcome} from '../protocol/messages.ts'
+import {Attempt} from '../world/attempt.ts'
+import type {Disk} from '../world/disk.ts'
+import type {Link} from '../world/link.ts'
+import {note, warn} from '../world/print.ts'
+import {split} from '../world/spool.ts'
+import type {Workspaces} from '../world/workspaces.ts'
+import {perform, type Tools} from './perform.ts'
+
+/** Bytes that may be under way to the master, and that a running step's log may be ahead of it. */
+const windowBytes = 8 * 1024 * 1024
+
+interface Held {
+  readonly attempt: Attempt
+  /** The last entry sent on this connection. */
+  sent: number
+  readonly underWay: {readonly seq: number; readonly bytes: number}[]
+  isOver: boolean
+}
+
+export interface Capacity {
+  readonly maxBuilds: number
+  readonly minFreeBytes: number
+}
+
+export class Attempts {
+  private readonly dir: string
+  private readonly held = new Map<string, Held>()
+  private readonly tools: Tools
+  private readonly workspaces: Workspaces
+  private readonly disk: Disk
+  private readonly capacity: Capacity
+  private link: Link | null = null
+  private underWayBytes = 0
+  private isDraining = false
+
+  constructor(stateDir: string, tools: Omit<Tools, 'mayRead'>, workspaces: Workspaces, disk: Disk, capacity: Capacity) {
+    this.dir = join(stateDir, 'attempts')
+    mkdirSync(this.dir, {recursive: true, mode: 0o700})
+    this.tools = {...tools, mayRead: ({journal}) => journal.unappliedBytes < windowBytes}
+    this.workspaces = workspaces
+    this.disk = disk
+    this.capacity = capacity
+  }
+
+  get fences(): ReadonlySet<string> {
+    return new Set(this.held.keys())
+  }
+
+  /** Finds the attempts of an earlier life again; `goOn` sets them going. */
+  find(): void {
+    for (const fence of readdirSync(this.dir)) {
+      const attempt = Attempt.find(this.dir, fence, this.disk.makeRoom)
+      if (attempt) {
+        this.workspaces.claim(attempt.workspace)
+        this.hold(attempt)
+      } else rmSync(join(this.dir, fence), {recursive: true, force: true})
+    }
+  }
+
+  goOn(link: Link): void {
+    this.link = link
+    for (const held of this.held.values()) {
+      note('attempt.found', {attempt: held.attempt.fence, build: held.attempt.plan.build, last: held.attempt.journal.last})
+      this.run(held)
+    }
+  }
+
+  standing(): Hello['attempts'] {
+    return [...this.held.values()].map(({attempt}) => {
+      const {last, applied} = attempt.journal
+      return {attempt: attempt.fence, last, applied}
+    })
+  }
+
+  /** Both sides have said where they stand: what is not applied is sent again. */
+  welcome({attempts}: Welcome): void {
+    this.underWayBytes = 0
+    for (const held of this.held.values()) {
+      held.underWay.length = 0
+      held.sent = held.attempt.journal.applied
+    }
+    for (const {attempt, applied, verdict} of attempts) {
+      const held = this.held.get(attempt)
+      if (!held) continue
+      held.attempt.journal.leap(applied)
+      held.attempt.journal.forget(applied)
+      held.sent = held.attempt.journal.applied
+      if (verdict === 'stop') this.stop(held, 'the master has given it up')
+      else if (verdict === 'cancel') held.attempt.cancel('cancelled while the worker was away')
+      this.settle(held)
+    }
+    this.pump()
+  }
+
+  hear(message: MasterMessage): void {
+    if (message.say === 'offer') return this.offered(message)
+    if (!('attempt' in message)) return
+    const held = this.held.get(message.attempt)
+    if (!held) return
+    switch (message.say) {
+      case 'applied':
+        return this.applied(held, message.upTo)
+      case 'cancel':
+        note('attempt.cancel', {attempt: message.attempt, reason: message.reason})
+        return held.attempt.cancel(message.reason)
+      case 'stop':
+        return this.stop(held, message.reason)
+    }
+  }
+
+  /** Ends every build here, to be tried again elsewhere, and waits a little for the master to know. */
+  async endAll(waitMs: number): Promise<void> {
+    this.isDraining = true
+    for (const {attempt} of this.held.values()) attempt.dropped.abort('the worker was stopped')
+    const until = Date.now() + waitMs
+    while (this.held.size > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+
+  /** From now on every offer is declined. */
+  drain(): void {
+    this.isDraining = true
+  }
+
+  private offered({attempt: fence, plan, secrets}: Offer): void {
+    if (this.held.has(fence)) return this.link?.send({say: 'accept', attempt: fence})
+    const refusal = this.refusal(plan.container !== null)
+    if (refusal) {
+      note('offer.declined', {attempt: fence, build: plan.build, ...refusal})
+      return this.link?.send({say: 'decline', attempt: fence, ...refusal})
+    }
+    const workspace = this.workspaces.take(plan.workspace)
+    try {
+      const held = this.hold(Attempt.take(this.dir, {fence, plan, secrets, workspace}, this.disk.makeRoom))
+      this.link?.send({say: 'accept', attempt: fence})
+      note('attempt.accepted', {attempt: fence, build: plan.build, builder: plan.builder, workspace})
+      this.run(held)
+    } catch (error) {
+      this.workspaces.release(workspace)
+      rmSync(join(this.dir, fence), {recursive: true, force: true})
+      const text = (error as Error).message
+      warn('offer.declined', {attempt: fence, text})
+      this.link?.send({say: 'decline', attempt: fence, code: /ENOSPC|EDQUOT/.test(text) ? 'disk' : 'broken', text})
+    }
+  }
+
+  private refusal(needsEngine: boolean): {code: string; text: string} | null {
+    const {maxBuilds, minFreeBytes} = this.capacity
+    const running = [...this.held.values()].filter(({isOver}) => !isOver).length
+    if (this.isDraining) return {code: 'draining', text: 'the worker is stopping'}
+    if (running >= maxBuilds) return {code: 'full', text: `${running} of ${maxBuilds} builds are running`}
+    if (needsEngine && !this.tools.place.engine) return {code: 'engine', text: 'this worker has no container engine'}
+    const free = this.disk.freeBytes()
+    if (free !== null && free < minFreeBytes)
+      return {code: 'disk', text: `${free} bytes are free in the state directory, ${minFreeBytes} are wanted`}
+    this.disk.keepReserve()
+    return null
+  }
+
+  private hold(attempt: Attempt): Held {
+    const held: Held = {attempt, sent: attempt.journal.applied, underWay: [], isOver: false}
+    this.held.set(attempt.fence, held)
+    attempt.onRecord = () => this.pumpOne(held)
+    return held
+  }
+
+  private run(held: Held): void {
+    const {attempt} = held
+    perform(attempt, this.tools)
+      .catch((error: unknown) => warn('attempt.failed', {attempt: attempt.fence, text: (error as Error).stack ?? String(error)}))
+      .finally(() => {
+        held.isOver = true
+        this.workspaces.release(attempt.workspace)
+        note('attempt.over', {attempt: attempt.fence, build: attempt.plan.build, result: attempt.state.endedAt === null ? null : attempt.state.result})
+        this.settle(held)
+      })
+      .catch((error: unknown) => warn('attempt.failed', {attempt: attempt.fence, text: String(error)}))
+  }
+
+  private stop(held: Held, reason: string): void {
+    note('attempt.stop', {attempt: held.attempt.fence, reason})
+    held.attempt.dropped.abort()
+    this.settle(held)
+  }
+
+  private applied(held: Held, upTo: number): void {
+    held.attempt.journal.forget(upTo)
+    while (held.underWay[0] && held.underWay[0].seq <= upTo) this.underWayBytes -= held.underWay.shift()?.bytes ?? 0
+    this.settle(held)
+    this.pump()
+  }
+
+  /** Drops an attempt of which nothing lives and nothing is left to tell. */
+  private settle(held: Held): void {
+    const {attempt, isOver} = held
+    if (!isOver || this.held.get(attempt.fence) !== held) return
+    const {endedAt} = attempt.state
+    const isTold = endedAt !== null && attempt.journal.applied >= attempt.journal.last
+    const isStopped = attempt.dropped.signal.aborted && endedAt === null
+    if (!isTold && !isStopped && !(attempt.dropped.signal.aborted && isDropped(attempt))) return
+    this.held.delete(attempt.fence)
+    for (const {bytes} of held.underWay) this.underWayBytes -= bytes
+    attempt.remove().catch((error: unknown) => warn('attempt.left', {attempt: attempt.fence, text: String(error)}))
+  }
+
+  private pump(): void {
+    for (const held of this.held.values()) this.pumpOne(held)
+  }
+
+  private pumpOne(held: Held): void {
+    const {link} = this
+    const {journal} = held.attempt
+    while (link?.isOpen && held.sent < journal.last && this.underWayBytes < windowBytes) {
+      const frame = journal.frame(held.sent + 1)
+      if (!frame) return
+      const {header, body} = split(frame)
+      link.sendFrame(body.length > 0 ? frame : header)
+      held.sent++
+      held.underWay.push({seq: held.sent, bytes: frame.length})
+      this.underWayBytes += frame.length
+    }
+  }
+}
+
+/** Whether the master wants to hear no more of it. */
+const isDropped = ({dropped}: Attempt): boolean => typeof dropped.signal.reason !== 'string'
+

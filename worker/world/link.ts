@@ -1,0 +1,163 @@
+// The websocket to the master: dials, says hello, beats, and dials again for as long as it takes. What is said over it is
+// somebody else's; a broken line changes nothing for a build.
+import {WebSocket, type RawData} from 'ws'
+import {decode, encodeText, FrameFault} from '../protocol/frames.ts'
+import {masterMessageShape, protocolNewest, protocolOldest, textFrameMax, type Hello, type MasterMessage, type Welcome, type WorkerMessage} from '../protocol/messages.ts'
+import {note, warn} from './print.ts'
+
+const backoffMinMs = 200
+const backoffMaxMs = 30_000
+const welcomeMs = 20_000
+const silentBeatsMax = 3
+const known = new Set(['welcome', 'refused', 'offer', 'applied', 'cancel', 'stop', 'beaten'])
+
+export interface LinkOptions {
+  readonly master: string
+  readonly token: string
+  readonly hello: () => Hello
+  readonly freeBytes: () => number | null
+  readonly onWelcome: (welcome: Welcome) => void
+  readonly onMessage: (message: MasterMessage) => void
+  /** Called once, when going on makes no sense: with the exit code. */
+  readonly onHopeless: (code: number) => void
+}
+
+export class Link {
+  private readonly options: LinkOptions
+  private socket: WebSocket | null = null
+  private isWelcome = false
+  private wasWelcome = false
+  private isClosed = false
+  private failures = 0
+  private heardAt = 0
+  private timer: NodeJS.Timeout | null = null
+  private unknown = 0
+
+  constructor(options: LinkOptions) {
+    this.options = options
+  }
+
+  get isOpen(): boolean {
+    return this.isWelcome
+  }
+
+  dial(): void {
+    const {master, token} = this.options
+    const url = `${master.replace(/^http/, 'ws')}/worker`
+    const headers = {Authorization: `Bearer ${token}`}
+    const socket = new WebSocket(url, {headers, perMessageDeflate: false, maxPayload: 2 * textFrameMax, handshakeTimeout: welcomeMs})
+    this.socket = socket
+    let why = ''
+    socket.on('unexpected-response', (request, response) => {
+      why = `the master answered ${response.statusCode}`
+      request.destroy()
+      if (response.statusCode === 401 || response.statusCode === 403) this.refuse('token', 'the master does not accept this worker\'s token')
+      socket.terminate()
+    })
+    socket.on('open', () => {
+      this.later(welcomeMs, () => socket.terminate())
+      this.heardAt = Date.now()
+      socket.send(encodeText(this.options.hello()))
+    })
+    socket.on('message', (data, isBinary) => this.hear(data, isBinary))
+    socket.on('error', (error) => (why ||= error.message))
+    socket.on('close', (code, reason) => {
+      if (this.socket === socket) this.lost(why || `closed with ${code}${reason.length > 0 ? `: ${reason.toString()}` : ''}`)
+    })
+  }
+
+  send(message: WorkerMessage): void {
+    this.sendFrame(encodeText(message))
+  }
+
+  sendFrame(frame: string | Buffer): void {
+    if (this.isWelcome) this.socket?.send(frame)
+  }
+
+  close(): void {
+    this.isClosed = true
+    if (this.timer) clearTimeout(this.timer)
+    this.socket?.close(1001)
+  }
+
+  private hear(data: RawData, isBinary: boolean): void {
+    this.heardAt = Date.now()
+    let message: MasterMessage
+    try {
+      const text = textOf(data, isBinary)
+      if (isUnknown(text)) return void this.unknown++
+      message = decode(masterMessageShape, text).message
+    } catch (error) {
+      if (!(error instanceof FrameFault)) throw error
+      warn('link.malformed', {text: error.message})
+      this.socket?.close(1007, error.message.slice(0, 120))
+      return
+    }
+    if (message.say === 'welcome') return this.welcome(message)
+    if (message.say === 'refused') return this.refuse(message.code, message.text)
+    if (message.say !== 'beaten' && this.isWelcome) this.options.onMessage(message)
+  }
+
+  private welcome(welcome: Welcome): void {
+    const {protocol, master, beatSeconds} = welcome
+    if (protocol < protocolOldest || protocol > protocolNewest)
+      return this.refuse('protocol', `the master speaks protocol ${protocol}, this worker ${protocolOldest} to ${protocolNewest}`)
+    note('link.welcome', {master, protocol})
+    this.isWelcome = this.wasWelcome = true
+    this.failures = 0
+    this.options.onWelcome(welcome)
+    this.beat(beatSeconds * 1000)
+  }
+
+  private beat(everyMs: number): void {
+    this.later(everyMs, () => {
+      if (Date.now() - this.heardAt > silentBeatsMax * everyMs) return this.socket?.terminate()
+      this.send({say: 'beat', now: Date.now(), freeBytes: this.options.freeBytes()})
+      return this.beat(everyMs)
+    })
+  }
+
+  private refuse(code: string, text: string): void {
+    warn('link.refused', {code, text})
+    if (code === 'protocol') return this.giveUp(2)
+    // A wrong token at the first call is a mistake to be told at once; later it may be the master's, and a build may wait for it.
+    if (code === 'token' && !this.wasWelcome && this.options.hello().attempts.length === 0) return this.giveUp(3)
+    this.failures = Math.max(this.failures, 3)
+    this.socket?.close(1000)
+  }
+
+  private giveUp(code: number): void {
+    this.close()
+    this.options.onHopeless(code)
+  }
+
+  private lost(why: string): void {
+    this.isWelcome = false
+    this.socket = null
+    if (this.isClosed) return
+    const limitMs = Math.min(backoffMaxMs, backoffMinMs * 2 ** Math.min(this.failures++, 10))
+    const waitMs = limitMs * (0.5 + Math.random() / 2)
+    warn('link.lost', {why, againMs: Math.round(waitMs)})
+    this.later(waitMs, () => this.dial())
+  }
+
+  private later(waitMs: number, act: () => void): void {
+    if (this.timer) clearTimeout(this.timer)
+    this.timer = setTimeout(act, waitMs)
+  }
+}
+
+function textOf(data: RawData, isBinary: boolean): string {
+  if (isBinary) throw new FrameFault('a master sends no binary frames')
+  return Buffer.isBuffer(data) ? data.toString() : Buffer.concat(data as Buffer[]).toString()
+}
+
+/** Something this version does not know, which is no fault. */
+function isUnknown(text: string): boolean {
+  try {
+    const {say} = (JSON.parse(text) ?? {}) as {say?: unknown}
+    return typeof say === 'string' && !known.has(say)
+  } catch {
+    return false
+  }
+}
