@@ -10,7 +10,8 @@ import pg from 'pg'
 import {openStore} from '../../master/world/store/database.ts'
 import {migrations} from '../../master/world/store/migrations.ts'
 import type {Store} from '../../master/world/store/store.ts'
-import {postgresPrograms, startCluster, type Cluster} from './cluster.ts'
+import {startCluster, type Cluster} from './cluster.ts'
+import {needs} from './needs.ts'
 
 /** Where a test's database is; open it with `openStore`, and as often as the test likes. */
 export interface Place {
@@ -20,8 +21,7 @@ export interface Place {
 type Run = (t: ExecutionContext, store: Store, place: Place) => Promise<unknown>
 
 const givenUrl = process.env['OSTLER_TEST_POSTGRES_URL']
-const hasPostgres = givenUrl !== undefined || postgresPrograms() !== null
-const postgresTest = hasPostgres ? test : test.skip
+const postgresTest = needs('postgresql')
 
 /** Runs the test once per database, with an opened store whose tables are empty. */
 export function eachDatabase(title: string, run: Run): void {
@@ -72,6 +72,19 @@ async function onPostgres(run: (place: Place) => Promise<unknown>): Promise<void
   } finally {
     await admin.query(`DROP DATABASE ${name} WITH (FORCE)`)
     await rm(stateDir, {recursive: true, force: true})
+  }
+}
+
+/** An empty database on the tests' PostgreSQL, for a master that makes its tables itself. */
+export async function emptyDatabase(): Promise<{url: string; drop: () => Promise<void>}> {
+  const {admin} = await (server ??= preparedServer())
+  const name = `ostler_test_${process.pid}_${++clones}`
+  await admin.query(`CREATE DATABASE ${name}`)
+  return {
+    url: databaseUrl(admin.options.connectionString ?? '', name),
+    drop: async () => {
+      await admin.query(`DROP DATABASE ${name} WITH (FORCE)`)
+    },
   }
 }
 
