@@ -70,7 +70,7 @@ test('every text is read, and any text can be written with two signs', (t) => {
     fc.property(parts, (some) => {
       const text = some.join('')
       templateShape.parse(parse(text).template)
-      return fill(parse(text.replaceAll('${', '$${')).template, {}) === text
+      return fill(parse(text.replaceAll('${', () => '$${')).template, {}) === text
     }),
     {numRuns: 500},
   )
