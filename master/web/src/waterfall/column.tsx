@@ -212,7 +212,9 @@ function StepLines({build, pixels, now}: {build: BuildRow; pixels: number; now: 
   const {shown, hidden} = stepsToShow(build.steps, Math.floor((pixels - blockHead - 3) / stepLine))
   return (
     <div className="block-steps">
-      {hidden > 0 && <span className="more-steps">{hidden} more steps</span>}
+      {hidden > 0 && pixels >= blockHead + stepLine + 2 && (
+        <span className="more-steps">{hidden} more steps</span>
+      )}
       {[...shown].reverse().map((step) => {
         const took =
           step.startedAt === null
