@@ -33,7 +33,7 @@ export const workerGraceMs = 10 * 60_000
 type LogRow = StoredLog & {readonly id: string}
 
 export function builds(world: World, sessions: Sessions, graceMs = workerGraceMs): Stage {
-  let sweptAt = 0
+  let sweptAt = -Infinity
   let wished = true
   world.bells.on('cancels', () => {
     wished = true

@@ -1,12 +1,11 @@
 // A throw-away PostgreSQL server for tests: in a temporary directory, on a unix socket, gone with the process that
 // started it, however that one ends.
 import {execFile, spawn, type ChildProcess} from 'node:child_process'
-import {chownSync, mkdtempSync} from 'node:fs'
+import {chownSync, existsSync, mkdtempSync, readdirSync} from 'node:fs'
 import {tmpdir, userInfo} from 'node:os'
 import {join} from 'node:path'
 import type {Socket} from 'node:net'
 import {promisify} from 'node:util'
-import {postgresqlPrograms} from './parts.ts'
 
 const run = promisify(execFile)
 
@@ -19,10 +18,20 @@ export interface Cluster {
   restart(downMs: number): Promise<void>
 }
 
-/** Starts one; rejects when PostgreSQL is not installed. */
-export async function startCluster(): Promise<Cluster> {
-  const bin = postgresqlPrograms()
-  if (bin === null) throw new Error('PostgreSQL is not installed')
+/** The newest PostgreSQL's programs on this machine, or null. */
+export function postgresPrograms(): string | null {
+  const home = '/usr/lib/postgresql'
+  const versions = existsSync(home) ? readdirSync(home).sort((a, b) => Number(b) - Number(a)) : []
+  const found = versions
+    .map((version) => join(home, version, 'bin'))
+    .find((bin) => existsSync(join(bin, 'initdb')))
+  return found ?? null
+}
+
+/** `durable` waits for the disk at each commit, as an operator's server does; tests need not. */
+export async function startCluster({durable = false}: {durable?: boolean} = {}): Promise<Cluster> {
+  const bin = postgresPrograms()
+  if (bin === null) throw new Error('there is no PostgreSQL under /usr/lib/postgresql')
   const home = mkdtempSync(join(tmpdir(), 'ostler-pg-'))
   const data = join(home, 'data')
   const user = await serverUser()
@@ -32,7 +41,7 @@ export async function startCluster(): Promise<Cluster> {
     ['-D', data, '-U', 'postgres', '-A', 'trust', '--no-sync', '-E', 'UTF8', '--locale=C'],
     user,
   )
-  let server = startServer(bin, home, user)
+  let server = startServer(bin, home, user, durable)
   const url = `postgres://postgres@localhost/postgres?host=${encodeURIComponent(home)}`
   await accepting(bin, home)
   return {
@@ -43,7 +52,7 @@ export async function startCluster(): Promise<Cluster> {
     async restart(downMs) {
       await endServer(server, 'keep')
       await new Promise((resolve) => setTimeout(resolve, downMs))
-      server = startServer(bin, home, user)
+      server = startServer(bin, home, user, durable)
       await accepting(bin, home)
     },
   }
@@ -59,14 +68,20 @@ async function serverUser(): Promise<{uid: number; gid: number} | undefined> {
 }
 
 /** The shell waits on a pipe that only this process holds: when it closes, for whatever reason, the server ends. */
-const keeper = `"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c max_connections=300 -c fsync=off \
-  -c full_page_writes=off >"$2/log" 2>&1 & server=$!
+const keeper = `home=$2
+"$1/postgres" -D "$home/data" -k "$home" -c listen_addresses= -c max_connections=300 $3 >"$home/log" 2>&1 & server=$!
 word=$(cat)
 kill -QUIT $server; wait $server
-[ "$word" = keep ] || rm -rf "$2"`
+[ "$word" = keep ] || rm -rf "$home"`
 
-function startServer(bin: string, home: string, user: {uid: number; gid: number} | undefined): ChildProcess {
-  const server = spawn('sh', ['-c', keeper, 'sh', bin, home], {
+function startServer(
+  bin: string,
+  home: string,
+  user: {uid: number; gid: number} | undefined,
+  durable: boolean,
+): ChildProcess {
+  const forgetful = '-c fsync=off -c full_page_writes=off'
+  const server = spawn('sh', ['-c', keeper.replace('$3', durable ? '' : forgetful), 'sh', bin, home], {
     ...user,
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,

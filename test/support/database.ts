@@ -21,7 +21,7 @@ export interface Place {
 type Run = (t: ExecutionContext, store: Store, place: Place) => Promise<unknown>
 
 const givenUrl = process.env['OSTLER_TEST_POSTGRES_URL']
-const postgresTest = givenUrl === undefined ? needs('postgresql') : test
+const postgresTest = needs('postgresql')
 
 /** Runs the test once per database, with an opened store whose tables are empty. */
 export function eachDatabase(title: string, run: Run): void {
@@ -87,6 +87,19 @@ async function onPostgres(run: (place: Place) => Promise<unknown>): Promise<void
   } finally {
     await admin.query(`DROP DATABASE ${name} WITH (FORCE)`)
     await rm(stateDir, {recursive: true, force: true})
+  }
+}
+
+/** An empty database on the tests' PostgreSQL, for a master that makes its tables itself. */
+export async function emptyDatabase(): Promise<{url: string; drop: () => Promise<void>}> {
+  const {admin} = await (server ??= preparedServer())
+  const name = `ostler_test_${process.pid}_${++clones}`
+  await admin.query(`CREATE DATABASE ${name}`)
+  return {
+    url: databaseUrl(admin.options.connectionString ?? '', name),
+    drop: async () => {
+      await admin.query(`DROP DATABASE ${name} WITH (FORCE)`)
+    },
   }
 }
 

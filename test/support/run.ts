@@ -6,7 +6,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {createInterface} from 'node:readline'
 import {whyAbsent} from './parts.ts'
-import {type Postgresql, startPostgresql} from './postgresql.ts'
+import {type Cluster, startCluster} from './cluster.ts'
 import {countsLine, emptyTally, exitCode, hear, skipsLine, type Tally} from './tally.ts'
 
 /** Runs ava with these arguments (sources are named as they lie, `test/x.test.ts`); answers the exit code. */
@@ -31,9 +31,9 @@ export async function runTests(args: readonly string[]): Promise<number> {
   }
 }
 
-async function startWhereInstalled(): Promise<Postgresql | null> {
+async function startWhereInstalled(): Promise<Cluster | null> {
   if (process.env['OSTLER_TEST_POSTGRES_URL'] || whyAbsent('postgresql') !== null) return null
-  return startPostgresql()
+  return startCluster()
 }
 
 function compiled(argument: string): string {

@@ -37,10 +37,10 @@ export class Attempts {
   private underWayBytes = 0
   private isDraining = false
 
-  constructor(stateDir: string, tools: Omit<Tools, 'mayRead'>, workspaces: Workspaces, disk: Disk, capacity: Capacity) {
+  constructor(stateDir: string, tools: Pick<Tools, 'place' | 'store'>, workspaces: Workspaces, disk: Disk, capacity: Capacity) {
     this.dir = join(stateDir, 'attempts')
     mkdirSync(this.dir, {recursive: true, mode: 0o700})
-    this.tools = {...tools, mayRead: ({journal}) => journal.unappliedBytes < windowBytes}
+    this.tools = {...tools, freeBytes: () => disk.freeBytes(), mayRead: ({journal}) => journal.unappliedBytes < windowBytes}
     this.workspaces = workspaces
     this.disk = disk
     this.capacity = capacity

@@ -1,4 +1,7 @@
 // A build from its first entry to its last: asks `core` what is next, does it, writes what came of it.
+import {readdirSync} from 'node:fs'
+import {rm} from 'node:fs/promises'
+import {join} from 'node:path'
 import {isFinal, next, type Order} from '../core/sequence.ts'
 import {describe, judge} from '../core/results.ts'
 import {fill, Unfillable} from '../core/templates.ts'
@@ -17,6 +20,7 @@ import {clear, Dropped} from './supervised.ts'
 export interface Tools {
   readonly place: Place
   readonly store: Store
+  readonly freeBytes: () => number | null
   /** False while the spool has enough. */
   readonly mayRead: (attempt: Attempt) => boolean
 }
@@ -46,11 +50,21 @@ export async function perform(attempt: Attempt, tools: Tools): Promise<void> {
     }
   } catch (error) {
     await leave()
+    // What filled the disk lies there, most likely: without it the next build works.
+    if (error instanceof DiskFull) await makeRoom(attempt, host.workspaceHere)
     const {aborted, reason} = attempt.dropped.signal
     if (!aborted) endAsRetry(attempt, error as Error)
     // Dropped with a word to say: the worker is being stopped, and the master shall know.
     else if (typeof reason === 'string') endAsRetry(attempt, new Lost(reason))
   }
+}
+
+const diskFullBytes = 1024 * 1024
+
+async function makeRoom({dir}: Attempt, workspace: string): Promise<void> {
+  const outputs = readdirSync(dir, {recursive: true, encoding: 'utf8'}).filter((name) => /\.(out|value)$/.test(name))
+  for (const path of [workspace, ...outputs.map((name) => join(dir, name))])
+    await rm(path, {recursive: true, force: true}).catch(() => undefined)
 }
 
 interface Grounds {
@@ -93,7 +107,9 @@ async function tryStep(at: number, tries: number, attempt: Attempt, grounds: Gro
   const log = new StepLog(attempt, at)
   if (tries > 1 && log.isFresh) await log.say(`--- try ${tries} of ${step.retry.times + 1} ---`)
   const id = `${at}.${tries}`
-  const {outcome, result} = await outcomeOf(step, {attempt, ground, id, since: standing.since, log}, tools)
+  const {outcome, result} = await outcomeOf(step, {attempt, ground, id, since: standing.since, log, own: () => grounds.main.own()}, tools)
+  if (outcome.outcome === 'exited' && outcome.code !== 0 && isDiskFull(tools))
+    throw new DiskFull("the worker's disk was full while the step ran")
   const final = isFinal(step, tries, outcome, attempt.wishes) || result === 'retry'
   const warnings = log.warnings
   const ended = Date.now()
@@ -105,7 +121,13 @@ async function tryStep(at: number, tries: number, attempt: Attempt, grounds: Gro
   if (attempt.log && attempt.log.bytes > 0) clear({ground, id})
 }
 
-type Trial = Pick<Task, 'attempt' | 'ground' | 'id' | 'since' | 'log'>
+/** A failure on a full disk says nothing about the commit. */
+const isDiskFull = ({freeBytes}: Tools): boolean => (freeBytes() ?? Infinity) < diskFullBytes
+
+interface Trial extends Pick<Task, 'attempt' | 'ground' | 'id' | 'since' | 'log'> {
+  /** Gives the workspace to whom the other steps run as. */
+  readonly own: () => Promise<void>
+}
 
 /** What came of the command; every way in which it can go wrong becomes an outcome here. */
 async function outcomeOf(step: PlanStep, trial: Trial, tools: Tools): Promise<{outcome: Outcome; result: Result | null}> {
@@ -129,8 +151,11 @@ async function command(step: PlanStep, trial: Trial, tools: Tools): Promise<Outc
   switch (step.command.command) {
     case 'spawn':
       return spawnCommand(step.command, task)
-    case 'checkout':
-      return checkoutCommand(step.command, task)
+    case 'checkout': {
+      const outcome = await checkoutCommand(step.command, task)
+      await trial.own()
+      return outcome
+    }
     case 'keep':
       return cancellable(task, (abort) => keepCommand(step.command as Parameters<typeof keepCommand>[0], task, tools.store, abort))
   }

@@ -81,6 +81,16 @@ export class Engine {
     return found[0]?.Id ?? null
   }
 
+  /** Runs a program in a container as its user, to its end. Throws Broken when it fails. */
+  async run(id: string, Cmd: string[]): Promise<void> {
+    const exec = await this.docker.getContainer(id).exec({Cmd, AttachStdout: true, AttachStderr: true})
+    const stream = await exec.start({})
+    stream.resume()
+    await new Promise((resolve) => stream.once('close', resolve))
+    const {ExitCode} = await exec.inspect()
+    if (ExitCode !== 0) throw new Broken(`${Cmd.join(' ')} failed in the container with exit code ${ExitCode}`)
+  }
+
   async isRunning(id: string): Promise<boolean> {
     try {
       return (await this.docker.getContainer(id).inspect()).State.Running

@@ -2,6 +2,8 @@
 // sides see, and a workspace.
 import {chmodSync, existsSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
+import {execFile} from 'node:child_process'
+import {promisify} from 'node:util'
 import type {Attempt} from './attempt.ts'
 import {Broken, type Engine} from './engine.ts'
 import {killMarked, newestPid, type Since} from './processes.ts'
@@ -17,6 +19,8 @@ export interface Ground {
   readonly workspaceInside: string
   /** The supervisor, started if it has to be. Throws Broken, or Lost when what ran is gone with its host. */
   supervisor(): Promise<Supervisor>
+  /** Gives the workspace's files to the user that its steps run as. */
+  own(): Promise<void>
   /** Ends all that the attempt left behind here. */
   leave(): Promise<void>
 }
@@ -75,6 +79,10 @@ export class HostGround implements Ground {
     return this.held
   }
 
+  own(): Promise<void> {
+    return Promise.resolve()
+  }
+
   async leave(): Promise<void> {
     const number = this.attempt.supervisor
     if (number === null) return
@@ -109,6 +117,20 @@ export class ContainerGround implements Ground {
     const supervisor = await this.opened
     if (!supervisor.isAlive()) throw new Lost('the build\'s container is gone')
     return supervisor
+  }
+
+  async own(): Promise<void> {
+    const user = this.attempt.plan.container?.user
+    if (!user || process.getuid?.() !== 0) return
+    await this.supervisor()
+    await this.give()
+  }
+
+  /** The image knows the numbers of its user's name; the worker, being root, may give files away. */
+  private async give(): Promise<void> {
+    await this.place.engine?.run(this.container ?? '', ['sh', '-c', 'echo "$(id -u):$(id -g)" >/ostler/attempt/owner'])
+    const [owner = ''] = /^\d+:\d+$/.exec(readFileSync(join(this.here, 'owner'), 'latin1').trim()) ?? []
+    if (owner !== '') await promisify(execFile)('chown', ['-hR', owner, this.workspaceHere])
   }
 
   async leave(): Promise<void> {
@@ -149,6 +171,7 @@ export class ContainerGround implements Ground {
       throw new Broken(await this.whyNot(id, engine))
     }
     writeFileSync(join(this.here, 'started'), '')
+    if (plan.container.user && process.getuid?.() === 0) await this.give()
     return supervisor
   }
 

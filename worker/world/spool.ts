@@ -72,7 +72,8 @@ export class Journal {
     const seq = this.last + 1
     const header = {say: 'journal', attempt: this.attempt, seq, entry, ...(mark && {mark})}
     const frame = Buffer.from(encodeBinary(header, body ?? new Uint8Array(0)).buffer)
-    this.write(frame)
+    // The reserve is for what must be said, not for output.
+    this.write(frame, body === null)
     this.last = seq
     const keep = this.inMemory + frame.length <= framesInMemoryMax
     if (keep) this.inMemory += frame.length
@@ -83,7 +84,9 @@ export class Journal {
   /** The frame of an entry that is not yet applied. */
   frame(seq: number): Buffer | null {
     const first = this.pending[0]
-    const found = first && this.pending[seq - first.seq]
+    const near = first && this.pending[seq - first.seq]
+    // Numbers have a gap after a leap.
+    const found = near?.seq === seq ? near : this.pending.find((each) => each.seq === seq)
     if (!found) return null
     if (found.frame) return found.frame
     const frame = Buffer.alloc(found.length)
@@ -121,7 +124,7 @@ export class Journal {
     closeSync(this.file)
   }
 
-  private write(frame: Buffer): void {
+  private write(frame: Buffer, isVital: boolean): void {
     const length = Buffer.alloc(headerBytes)
     length.writeUInt32LE(frame.length)
     const record = Buffer.concat([length, frame])
@@ -135,7 +138,7 @@ export class Journal {
         ftruncateSync(this.file, this.size)
         const {code = '', message} = error as NodeJS.ErrnoException
         if (!['ENOSPC', 'EDQUOT'].includes(code)) throw error
-        if (!again || !this.makeRoom()) throw new DiskFull(`the worker's disk is full: ${message}`)
+        if (!again || !isVital || !this.makeRoom()) throw new DiskFull(`the worker's disk is full: ${message}`)
       }
     }
   }

@@ -1,5 +1,7 @@
 // Who may do what, on every route there is.
 import test from 'ava'
+import fastify from 'fastify'
+import {atLeast, guard} from '../../../master/http/access.ts'
 import type {Role} from '../../../master/world/store/tokens.ts'
 import {addBuild, eachFront} from './front.ts'
 
@@ -70,8 +72,10 @@ eachFront('every route has the policy that is written down for it', async (t, {a
     t.true(policies.includes(`GET ${url} ${policy}`), `HEAD ${url} has the policy of its GET`)
 })
 
-eachFront('a route without a policy keeps the server from starting', async (t, {app}) => {
-  t.throws(() => app.get('/forgotten', async () => 'x'), {message: /already listening|no policy/})
+eachFront('a route without a policy keeps the server from starting', async (t, {needs}) => {
+  const app = fastify()
+  guard(app, needs)
+  t.throws(() => app.get('/forgotten', async () => 'x'), {message: 'route GET /forgotten has no policy'})
 })
 
 eachFront('a role opens what it and lower roles may do, and nothing above', async (t, front) => {
@@ -137,7 +141,7 @@ eachFront(
     for (const url of spellings) {
       const answer = await front.ask({url, headers: {accept: '*/*'}})
       t.false(/"builder"|root:|"private"/.test(answer.body), url)
-      t.true([400, 401, 404].includes(answer.statusCode) || String(answer.headers['content-type']).startsWith('text/html'), `${url}: ${answer.statusCode}`)
+      t.true([400, 401, 403, 404].includes(answer.statusCode) || String(answer.headers['content-type']).startsWith('text/html'), `${url}: ${answer.statusCode}`)
     }
   },
   {access: {read: 'closed'}},
@@ -215,8 +219,7 @@ eachFront('answers carry the headers that keep pages safe', async (t, front) => 
   t.is(headers['x-content-type-options'], 'nosniff')
 })
 
-test('roles are ordered', async (t) => {
-  const {atLeast} = await import('../../../master/http/access.ts')
+test('roles are ordered', (t) => {
   t.true(atLeast('admin', 'viewer'))
   t.false(atLeast('viewer', 'developer'))
 })

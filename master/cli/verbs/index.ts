@@ -1,0 +1,37 @@
+// Every verb, in the order of the help.
+import type {Verb} from '../verb.ts'
+import {builds} from './builds.ts'
+import {cancel} from './cancel.ts'
+import {checkConfig} from './check-config.ts'
+import {force} from './force.ts'
+import {log} from './log.ts'
+import {master} from './master.ts'
+import {promote} from './promote.ts'
+import {promotions} from './promotions.ts'
+import {rebuild} from './rebuild.ts'
+import {reload} from './reload.ts'
+import {requests} from './requests.ts'
+import {drain, pause, resume} from './rest.ts'
+import {token} from './token.ts'
+import {worker} from './worker.ts'
+import {workers} from './workers.ts'
+
+export const verbs: readonly Verb[] = [
+  master,
+  worker,
+  checkConfig,
+  force,
+  builds,
+  requests,
+  workers,
+  promotions,
+  log,
+  cancel,
+  rebuild,
+  pause,
+  drain,
+  resume,
+  promote,
+  reload,
+  token,
+]
