@@ -16,12 +16,26 @@ export interface Task extends Omit<Run, 'script' | 'showsValue'> {
 
 /** Runs a program and reads what the step wants of it. */
 export async function spawnCommand(command: Spawn, task: Task): Promise<Outcome> {
-  const outcome = await supervised({...task, script: () => script(command, task), showsValue: command.capture !== null})
+  const outcome = await supervised({
+    ...task,
+    script: () => script(command, task),
+    showsValue: command.capture !== null,
+  })
   if (command.capture !== null && outcome.outcome === 'exited' && outcome.code === 0) {
     const value = Buffer.from(task.attempt.mask(Buffer.from(valueOf(task)), true).bytes).toString()
-    task.attempt.record({entry: 'propertySet', at: Date.now(), step: stepOf(task.id), name: command.capture, value})
+    task.attempt.record({
+      entry: 'propertySet',
+      at: Date.now(),
+      step: stepOf(task.id),
+      name: command.capture,
+      value,
+    })
   }
-  if (command.junit.length > 0) await countTests(command.junit.map((glob) => fill(glob, task.fill)), task)
+  if (command.junit.length > 0)
+    await countTests(
+      command.junit.map((glob) => fill(glob, task.fill)),
+      task,
+    )
   return outcome
 }
 
@@ -40,7 +54,9 @@ function script({argv, script, workdir, capture}: Spawn, task: Task): string {
   const directory = fill(workdir, filling)
   mkdirSync(below(ground.workspaceHere, directory), {recursive: true})
   const words =
-    argv !== null ? argv.map((word) => fill(word, filling)) : ['/bin/sh', '-e', '-c', fill(script ?? [''], filling)]
+    argv !== null
+      ? argv.map((word) => fill(word, filling))
+      : ['/bin/sh', '-e', '-c', fill(script ?? [''], filling)]
   const {exports, prefix} = environment(env)
   const file = (kind: string): string => quote(`${ground.inside}/${id}.${kind}`)
   return [
