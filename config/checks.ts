@@ -31,11 +31,18 @@ const textAt = (value: unknown, path: Path): string | null => {
   return typeof found === 'string' ? found : null
 }
 
-const namesOf = (items: readonly Item[]): string[] => items.map(({value}) => textAt(value, ['name'])).filter((name) => name !== null)
+const namesOf = (items: readonly Item[]): string[] =>
+  items.map(({value}) => textAt(value, ['name'])).filter((name) => name !== null)
 
-const keysOf = (value: unknown): string[] => (typeof value === 'object' && value !== null ? Object.keys(value) : [])
+const keysOf = (value: unknown): string[] =>
+  typeof value === 'object' && value !== null ? Object.keys(value) : []
 
-const nounText: Readonly<Record<Noun, string>> = {builder: 'builder', source: 'change source', gitSource: 'git source', worker: 'worker'}
+const nounText: Readonly<Record<Noun, string>> = {
+  builder: 'builder',
+  source: 'change source',
+  gitSource: 'git source',
+  worker: 'worker',
+}
 
 /** Everything wrong with a document beside its shape. */
 export function checkDocument(data: unknown, place: Place): readonly Finding[] {
@@ -52,7 +59,9 @@ export function checkDocument(data: unknown, place: Place): readonly Finding[] {
     worker: namesOf(workers),
   }
   const lists = [sources, workers, builders, schedulers, rules, reporters]
-  const steps = builders.map(({value, path}) => itemsAt(value, ['steps']).map((step) => ({...step, path: [...path, ...step.path]})))
+  const steps = builders.map(({value, path}) =>
+    itemsAt(value, ['steps']).map((step) => ({...step, path: [...path, ...step.path]})),
+  )
   return [
     ...[...lists, ...steps].flatMap((items) => duplicates(items, place)),
     ...schedulers.flatMap(({path}) => duplicates(itemsAt(data, [...path, 'parameters']), place)),
@@ -91,7 +100,11 @@ function checkKind(item: Item, kind: Kind | undefined, names: Names): readonly F
 }
 
 /** The options that name things which do not exist. */
-function unknownNames({path, value}: Item, references: Readonly<Record<string, Noun>>, names: Names): readonly Finding[] {
+function unknownNames(
+  {path, value}: Item,
+  references: Readonly<Record<string, Noun>>,
+  names: Names,
+): readonly Finding[] {
   return Object.entries(references).flatMap(([option, noun]) => {
     const at = option.split('.')
     const given = valueAt(value, at)
@@ -99,14 +112,19 @@ function unknownNames({path, value}: Item, references: Readonly<Record<string, N
     return named.flatMap((name, index) => {
       if (typeof name !== 'string' || names[noun].includes(name)) return []
       const where = [...path, ...at, ...(Array.isArray(given) ? [index] : [])]
-      if (noun === 'gitSource' && names.source.includes(name)) return [{path: where, message: `expected a git source; ${name} is another kind`}]
+      if (noun === 'gitSource' && names.source.includes(name))
+        return [{path: where, message: `expected a git source; ${name} is another kind`}]
       return [{path: where, message: `no ${nounText[noun]} named ${name}${didYouMean(name, names[noun])}`}]
     })
   })
 }
 
 /** Holes for properties that nobody sets before the text is needed: the step could only end as an exception. */
-function checkProperties(builder: Item, steps: readonly Item[], schedulers: readonly Item[]): readonly Finding[] {
+function checkProperties(
+  builder: Item,
+  steps: readonly Item[],
+  schedulers: readonly Item[],
+): readonly Finding[] {
   const fromOutside = new Set([
     ...Object.keys(builtinProperties),
     ...keysOf(valueAt(builder.value, ['properties'])),
@@ -115,7 +133,12 @@ function checkProperties(builder: Item, steps: readonly Item[], schedulers: read
   const bySteps = steps.flatMap(({value}) => propertiesOfStep(value))
   const all = [...new Set([...fromOutside, ...Object.keys(checkoutProperties), ...bySteps])]
   const known = new Set(fromOutside)
-  const found = unset(builder.path, {env: readable(parts.builder, {env: valueAt(builder.value, ['env'])})['env']}, known, all)
+  const found = unset(
+    builder.path,
+    {env: readable(parts.builder, {env: valueAt(builder.value, ['env'])})['env']},
+    known,
+    all,
+  )
   for (const {path, value} of steps) {
     const kind = stepKind(textAt(value, ['kind']))
     if (kind) found.push(...unset(path, readable(kind.shape, value), known, all))

@@ -34,7 +34,11 @@ export interface GitSource {
   readonly branches: readonly string[]
   readonly pollIntervalMs: number
   /** User name and password (or token) for HTTP, or a private key file's content for ssh. */
-  readonly credentials: {readonly user: string | null; readonly password: SecretRef | null; readonly sshKey: SecretRef | null}
+  readonly credentials: {
+    readonly user: string | null
+    readonly password: SecretRef | null
+    readonly sshKey: SecretRef | null
+  }
 }
 
 export interface WebhookSource {
@@ -196,7 +200,8 @@ export interface Reporter {
 }
 
 /** problem: a build went from good to bad; fixed: the reverse. */
-export type ReportEvent = 'started' | 'finished' | 'success' | 'failure' | 'problem' | 'fixed' | 'promoted' | 'conflict'
+export type ReportEvent =
+  'started' | 'finished' | 'success' | 'failure' | 'problem' | 'fixed' | 'promoted' | 'conflict'
 
 export interface Retention {
   /** Ages in milliseconds; null keeps for ever. */
@@ -216,6 +221,8 @@ export interface Problem {
   readonly message: string
 }
 
-export type Loaded = {readonly config: Config; readonly problems: readonly []} | {readonly config: null; readonly problems: readonly Problem[]}
+export type Loaded =
+  | {readonly config: Config; readonly problems: readonly []}
+  | {readonly config: null; readonly problems: readonly Problem[]}
 
 export type {ContainerPlan, Plan, PlanStep, Property, SourceStamp, Template}

@@ -35,22 +35,35 @@ export const defineConfig = (config: ConfigInput): ConfigInput => config
 export const git = (options: Options<typeof gitKind>): Input<typeof gitKind> => ({kind: 'git', ...options})
 
 /** A step that runs a command. */
-export const shell = (options: Options<typeof shellKind>): Input<typeof shellKind> => ({kind: 'shell', ...options})
+export const shell = (options: Options<typeof shellKind>): Input<typeof shellKind> => ({
+  kind: 'shell',
+  ...options,
+})
 
 /** A step that keeps what a command prints as a property. */
-export const setPropertyFromCommand = (options: Options<typeof setPropertyKind>): Input<typeof setPropertyKind> => ({
+export const setPropertyFromCommand = (
+  options: Options<typeof setPropertyKind>,
+): Input<typeof setPropertyKind> => ({
   kind: 'setPropertyFromCommand',
   ...options,
 })
 
 /** A step that keeps files on the master. */
-export const upload = (options: Options<typeof uploadKind>): Input<typeof uploadKind> => ({kind: 'upload', ...options})
+export const upload = (options: Options<typeof uploadKind>): Input<typeof uploadKind> => ({
+  kind: 'upload',
+  ...options,
+})
 
 /** A change source: a polled git repository. */
-export const gitSource = (options: Options<typeof gitSourceKind>): Input<typeof gitSourceKind> => ({kind: 'git', ...options})
+export const gitSource = (options: Options<typeof gitSourceKind>): Input<typeof gitSourceKind> => ({
+  kind: 'git',
+  ...options,
+})
 
 /** A change source: a forge's hook. */
-export const webhookSource = (options: Options<typeof webhookSourceKind>): Input<typeof webhookSourceKind> => ({
+export const webhookSource = (
+  options: Options<typeof webhookSourceKind>,
+): Input<typeof webhookSourceKind> => ({
   kind: 'webhook',
   ...options,
 })
@@ -62,10 +75,16 @@ export const singleBranch = (options: Options<typeof singleBranchKind>): Input<t
 })
 
 /** A scheduler that builds at times of a calendar. */
-export const nightly = (options: Options<typeof nightlyKind>): Input<typeof nightlyKind> => ({kind: 'nightly', ...options})
+export const nightly = (options: Options<typeof nightlyKind>): Input<typeof nightlyKind> => ({
+  kind: 'nightly',
+  ...options,
+})
 
 /** A scheduler that builds when asked. */
-export const force = (options: Options<typeof forceKind>): Input<typeof forceKind> => ({kind: 'force', ...options})
+export const force = (options: Options<typeof forceKind>): Input<typeof forceKind> => ({
+  kind: 'force',
+  ...options,
+})
 
 /** A promotion that moves a branch forward to a tested commit. */
 export const fastForward = (options: Options<typeof fastForwardKind>): Input<typeof fastForwardKind> => ({
@@ -74,10 +93,15 @@ export const fastForward = (options: Options<typeof fastForwardKind>): Input<typ
 })
 
 /** A promotion that merges a branch into another. */
-export const merge = (options: Options<typeof mergeKind>): Input<typeof mergeKind> => ({kind: 'merge', ...options})
+export const merge = (options: Options<typeof mergeKind>): Input<typeof mergeKind> => ({
+  kind: 'merge',
+  ...options,
+})
 
 /** A reporter that posts JSON. */
-export const webhookReporter = (options: Options<typeof webhookReporterKind>): Input<typeof webhookReporterKind> => ({
+export const webhookReporter = (
+  options: Options<typeof webhookReporterKind>,
+): Input<typeof webhookReporterKind> => ({
   kind: 'webhook',
   ...options,
 })

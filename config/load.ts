@@ -30,7 +30,10 @@ const aliasesMost = 100
 
 /** `builders[0].steps[3].timeout`. */
 export const pathText = (path: Path): string =>
-  path.map((key) => (typeof key === 'number' ? `[${String(key)}]` : `.${String(key)}`)).join('').replace(/^\./, '')
+  path
+    .map((key) => (typeof key === 'number' ? `[${String(key)}]` : `.${String(key)}`))
+    .join('')
+    .replace(/^\./, '')
 
 /** `file:line:column: path: message`. */
 export const problemText = ({file, line, column, path, message}: Problem): string =>
@@ -38,17 +41,29 @@ export const problemText = ({file, line, column, path, message}: Problem): strin
 
 /** Loads a YAML document (JSON is YAML too). `file` is what problems call it. */
 export function loadYaml(text: string, file: string): Loaded {
-  const at = (line: number, column: number, message: string): Problem => ({file, line, column, path: '', message})
+  const at = (line: number, column: number, message: string): Problem => ({
+    file,
+    line,
+    column,
+    path: '',
+    message,
+  })
   if (text.length > textMost) return refused([at(1, 1, 'a configuration has at most 4 MiB')])
   try {
     const lines = new LineCounter()
-    const document = parseDocument(text, {lineCounter: lines, merge: true, prettyErrors: false, logLevel: 'silent'})
+    const document = parseDocument(text, {
+      lineCounter: lines,
+      merge: true,
+      prettyErrors: false,
+      logLevel: 'silent',
+    })
     const faults = [...document.errors, ...document.warnings].map((error) => {
       const {line, col} = lines.linePos(error.pos[0])
       return at(line, col, error.code === 'DUPLICATE_KEY' ? 'this key is there twice' : error.message)
     })
     // A key that is there twice leaves the rest readable; after any other fault the rest would be guesswork.
-    if (faults.length > 0 && document.errors.some(({code}) => code !== 'DUPLICATE_KEY')) return refused(faults)
+    if (faults.length > 0 && document.errors.some(({code}) => code !== 'DUPLICATE_KEY'))
+      return refused(faults)
     const data: unknown = document.toJS({maxAliasCount: aliasesMost})
     const loaded = loadData(data, file, locateIn(document, lines, file))
     return faults.length === 0 ? loaded : refused([...faults, ...loaded.problems])
@@ -63,7 +78,9 @@ export function loadData(data: unknown, file: string, locate: Locate): Loaded {
     const place = (path: Path, atKey = false): Position => locate(path, atKey)
     const parsed = documentShape.safeParse(data, {reportInput: false})
     const found: Finding[] = [
-      ...withoutEchoes((parsed.error?.issues ?? []).flatMap((issue) => findings(issue, documentShape, data, kindsAt))),
+      ...withoutEchoes(
+        (parsed.error?.issues ?? []).flatMap((issue) => findings(issue, documentShape, data, kindsAt)),
+      ),
     ]
     found.push(
       ...checkDocument(data, (path) => {
@@ -74,7 +91,9 @@ export function loadData(data: unknown, file: string, locate: Locate): Loaded {
     const config = parsed.success && found.length === 0 ? resolve(parsed.data) : null
     if (config) found.push(...contradictions(config))
     if (config && found.length === 0) return {config, problems: []}
-    return refused(found.map(({path, message, atKey}) => ({...place(path, atKey), path: pathText(path), message})))
+    return refused(
+      found.map(({path, message, atKey}) => ({...place(path, atKey), path: pathText(path), message})),
+    )
   } catch (error) {
     return refused([{file, line: 1, column: 1, path: '', message: unreadable(error)}])
   }
@@ -82,7 +101,13 @@ export function loadData(data: unknown, file: string, locate: Locate): Loaded {
 
 /** The kinds that the item at a path, whose last key is `kind`, may have. */
 function kindsAt(path: Path): readonly string[] {
-  const lists = {steps: stepKinds, schedulers: schedulerKinds, changeSources: sourceKinds, rules: ruleKinds, reporters: reporterKinds}
+  const lists = {
+    steps: stepKinds,
+    schedulers: schedulerKinds,
+    changeSources: sourceKinds,
+    rules: ruleKinds,
+    reporters: reporterKinds,
+  }
   const list = path.findLast((key) => typeof key === 'string' && Object.hasOwn(lists, key))
   return list === undefined ? [] : lists[list as keyof typeof lists].map(({kind}) => kind)
 }
@@ -124,4 +149,5 @@ function locateIn(document: Document.Parsed, lines: LineCounter, file: string): 
   }
 }
 
-const startOf = (node: unknown): number | undefined => (node as {range?: readonly number[]} | null)?.range?.[0]
+const startOf = (node: unknown): number | undefined =>
+  (node as {range?: readonly number[]} | null)?.range?.[0]

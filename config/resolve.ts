@@ -22,9 +22,14 @@ export function resolve(document: ParsedDocument): Config {
     secrets: document.secrets,
     access: document.access,
     changeSources: sources,
-    workers: document.workers.map(({missingTimeout, ...worker}) => ({...worker, missingTimeoutMs: missingTimeout})),
+    workers: document.workers.map(({missingTimeout, ...worker}) => ({
+      ...worker,
+      missingTimeoutMs: missingTimeout,
+    })),
     builders,
-    schedulers: document.schedulers.map((options) => known(schedulerKind(options.kind)).resolve(options, surroundings)),
+    schedulers: document.schedulers.map((options) =>
+      known(schedulerKind(options.kind)).resolve(options, surroundings),
+    ),
     promotions: {
       ...document.promotions,
       rules: document.promotions.rules.map((options) => known(ruleKind(options.kind)).resolve(options)),
@@ -71,7 +76,8 @@ function named(steps: ParsedDocument['builders'][number]['steps']): readonly Ste
   const taken = new Set(steps.map(({name}) => name).filter((name) => name !== undefined))
   return steps.map((options) => {
     let name = options.name ?? options.kind
-    for (let next = 2; options.name === undefined && taken.has(name); next++) name = `${options.kind} ${String(next)}`
+    for (let next = 2; options.name === undefined && taken.has(name); next++)
+      name = `${options.kind} ${String(next)}`
     taken.add(name)
     return {kind: options.kind, name, options}
   })
@@ -83,15 +89,24 @@ export function contradictions({schedulers, changeSources, promotions}: Config):
   for (const [at, scheduler] of schedulers.entries()) {
     const path = ['schedulers', at]
     if (scheduler.kind === 'nightly' && scheduler.onlyIfChanged && scheduler.source === null) {
-      found.push({path: [...path, 'onlyIfChanged'], message: 'needs a source: name one, or let its first builder check one out'})
+      found.push({
+        path: [...path, 'onlyIfChanged'],
+        message: 'needs a source: name one, or let its first builder check one out',
+      })
     }
     if (scheduler.kind !== 'singleBranch') continue
     const source = changeSources.find(({name}) => name === scheduler.source)
     if (source?.kind === 'webhook' && source.wakes !== null) {
-      found.push({path: [...path, 'source'], message: `${source.name} only wakes ${source.wakes}, which has the changes; did you mean ${source.wakes}?`})
+      found.push({
+        path: [...path, 'source'],
+        message: `${source.name} only wakes ${source.wakes}, which has the changes; did you mean ${source.wakes}?`,
+      })
     }
     if (source?.kind === 'git' && !isGlob(scheduler.branch) && !watches(source, scheduler.branch)) {
-      found.push({path: [...path, 'branch'], message: `${source.name} watches ${source.branches.join(', ')}, not ${scheduler.branch}`})
+      found.push({
+        path: [...path, 'branch'],
+        message: `${source.name} watches ${source.branches.join(', ')}, not ${scheduler.branch}`,
+      })
     }
   }
   return [...found, ...circles(promotions.rules)]
@@ -107,6 +122,11 @@ function circles(rules: Config['promotions']['rules']): readonly Finding[] {
       for (const {source, from, to} of forward) if (source === rule.source && from === branch) reached.add(to)
     }
     if (!reached.has(rule.from) || rule.from === rule.to) return []
-    return [{path: ['promotions', 'rules', at, 'to'], message: `the rules lead in a circle from ${rule.from} to ${rule.to} and back`}]
+    return [
+      {
+        path: ['promotions', 'rules', at, 'to'],
+        message: `the rules lead in a circle from ${rule.from} to ${rule.to} and back`,
+      },
+    ]
   })
 }

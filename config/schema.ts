@@ -3,6 +3,7 @@
 import {z} from 'zod'
 
 type Path = readonly PropertyKey[]
+type Shape = Readonly<Record<string, z.core.$ZodType | undefined>>
 
 /** The value at a path; undefined where there is none. */
 export function valueAt(data: unknown, path: Path): unknown {
@@ -36,7 +37,7 @@ function objectsFor(schema: z.core.$ZodType, value: unknown): readonly z.ZodObje
   const members = inner.def.options.flatMap((option) => objectsFor(option, value))
   const kind = valueAt(value, ['kind'])
   const exact = members.filter((member) => {
-    const tag = member.shape['kind']
+    const tag = (member.shape as Shape)['kind']
     return tag instanceof z.ZodLiteral && tag.value === kind
   })
   return exact.length > 0 ? exact : members
@@ -51,7 +52,7 @@ export function optionsAt(schema: z.core.$ZodType, data: unknown, path: Path): r
   if (inner instanceof z.ZodArray) return optionsAt(inner.def.element, below, rest)
   if (inner instanceof z.ZodRecord) return optionsAt(inner.def.valueType, below, rest)
   for (const object of objectsFor(inner, data)) {
-    const member = object.shape[String(key)]
+    const member = (object.shape as Shape)[String(key)]
     if (member) return optionsAt(member, below, rest)
   }
   return []

@@ -24,7 +24,9 @@ export function quote(value: unknown): string {
   if (value === null) return 'nothing'
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
   if (typeof value === 'object') return 'a mapping'
-  if (typeof value !== 'string') return String(value)
+  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint')
+    return String(value)
+  if (typeof value !== 'string') return typeof value
   const text = JSON.stringify(value)
   return text.length <= 80 ? text : `${text.slice(0, 76)}…"`
 }
@@ -39,7 +41,11 @@ export function findings(
   const {path} = issue
   if (issue.code === 'unrecognized_keys') {
     const known = optionsAt(schema, data, path)
-    return issue.keys.map((key) => ({path: [...path, key], message: `unknown key${didYouMean(key, known)}`, atKey: true}))
+    return issue.keys.map((key) => ({
+      path: [...path, key],
+      message: `unknown key${didYouMean(key, known)}`,
+      atKey: true,
+    }))
   }
   if (issue.code === 'invalid_key') {
     return [{path, message: issue.issues[0]?.message ?? 'not a name', atKey: true}]
@@ -49,13 +55,19 @@ export function findings(
     return [{path, message: expectedOneOf(kinds, valueAt(data, path))}]
   }
   if (issue.code === 'invalid_union') {
-    const meant = issue.errors.find((errors) => !errors.some((error) => error.path.length === 0 && isTypeIssue(error)))
-    if (meant) return meant.flatMap((error) => findings({...error, path: [...path, ...error.path]}, schema, data, kindsAt))
+    const meant = issue.errors.find(
+      (errors) => !errors.some((error) => error.path.length === 0 && isTypeIssue(error)),
+    )
+    if (meant)
+      return meant.flatMap((error) =>
+        findings({...error, path: [...path, ...error.path]}, schema, data, kindsAt),
+      )
   }
   return [{path, message: worded(issue, valueAt(data, path))}]
 }
 
-const isTypeIssue = (issue: z.core.$ZodIssue): boolean => issue.code === 'invalid_type' || issue.code === 'unrecognized_keys'
+const isTypeIssue = (issue: z.core.$ZodIssue): boolean =>
+  issue.code === 'invalid_type' || issue.code === 'unrecognized_keys'
 
 function expectedOneOf(known: readonly string[], got: unknown): string {
   const expected = `expected one of ${known.join(', ')}`
@@ -71,14 +83,23 @@ function worded(issue: z.core.$ZodIssue, got: unknown): string {
   if (got === undefined) return `missing; ${message}`
   // Someone may have put a password where the name of a secret belongs.
   if (message.startsWith('expected {secret: NAME}')) return message
-  const unquoted = issue.code === 'invalid_type' && issue.expected === 'string' && (typeof got === 'number' || typeof got === 'boolean')
+  const unquoted =
+    issue.code === 'invalid_type' &&
+    issue.expected === 'string' &&
+    (typeof got === 'number' || typeof got === 'boolean')
   const isText = /^expected (?:text|a name|one line|the name)/.test(message)
   return `${message}, got ${quote(got)}${unquoted && isText ? '; put it in quotes' : ''}`
 }
 
 /** Without the options that are only missing because their key is misspelt: one slip is one problem. */
 export function withoutEchoes(found: readonly Finding[]): readonly Finding[] {
-  const slips = found.filter(({message, atKey}) => atKey === true && message.startsWith('unknown key; did you mean '))
-  const meant = new Set(slips.map(({path, message}) => JSON.stringify([...path.slice(0, -1), message.slice(26, -1)])))
-  return found.filter(({path, message}) => !(message.startsWith('missing; ') && meant.has(JSON.stringify(path))))
+  const slips = found.filter(
+    ({message, atKey}) => atKey === true && message.startsWith('unknown key; did you mean '),
+  )
+  const meant = new Set(
+    slips.map(({path, message}) => JSON.stringify([...path.slice(0, -1), message.slice(26, -1)])),
+  )
+  return found.filter(
+    ({path, message}) => !(message.startsWith('missing; ') && meant.has(JSON.stringify(path))),
+  )
 }

@@ -40,7 +40,11 @@ export default defineConfig({
       shell({name: 'build', command: 'make -j2', haltOnFailure: true}),
       setPropertyFromCommand({name: 'version', command: './version.sh', property: 'version'}),
       // \${...} is Ostler's hole, not JavaScript's.
-      shell({name: 'test', command: ['make', 'check', 'VERSION=${props.version}'], tests: {junit: 'reports/*.xml'}}),
+      shell({
+        name: 'test',
+        command: ['make', 'check', 'VERSION=${props.version}'],
+        tests: {junit: 'reports/*.xml'},
+      }),
       upload({files: 'dist/*', artifact: 'dist', when: "result == 'success'"}),
     ],
   })),

@@ -1,6 +1,6 @@
 // What every kind is made of: its schema, its words, an example and what it refers to. `load.ts` reads documents
 // with these, `print.ts` prints the reference from them.
-import {z} from 'zod'
+import {type z} from 'zod'
 
 /** The named things a kind may refer to. */
 export type Noun = 'builder' | 'source' | 'gitSource' | 'worker'

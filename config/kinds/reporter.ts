@@ -14,18 +14,29 @@ export interface ReporterKind<S extends z.ZodObject = z.ZodObject> extends Kind<
 export const defineReporter = <S extends z.ZodObject>(kind: ReporterKind<S>): ReporterKind<S> => kind
 
 /** Every occasion, in the order in which one is named when several apply: the most telling first. */
-export const reportEvents = ['problem', 'fixed', 'failure', 'success', 'finished', 'started', 'promoted', 'conflict'] as const satisfies readonly ReportEvent[]
+export const reportEvents = [
+  'problem',
+  'fixed',
+  'failure',
+  'success',
+  'finished',
+  'started',
+  'promoted',
+  'conflict',
+] as const satisfies readonly ReportEvent[]
 
 /** Options of every reporter. */
 export const reporterOptions = () => ({
   name: thingName().describe('Its name.'),
   on: someOf(z.enum(reportEvents, {error: `expected one of ${reportEvents.join(', ')}`}), 'occasion')
-    .default(['problem', 'fixed', 'promoted', 'conflict'])
+    .prefault(['problem', 'fixed', 'promoted', 'conflict'])
     .describe(
       'What to report: `started`, `finished`, `success` (also with warnings), `failure` (also an exception), `problem` (from good to bad), ' +
         '`fixed` (from bad to good), `promoted`, `conflict`.',
     ),
-  builders: list(thingName(), 'builders').default([]).describe('Only builds of these builders. Empty: of all.'),
+  builders: list(thingName(), 'builders')
+    .prefault([])
+    .describe('Only builds of these builders. Empty: of all.'),
 })
 
 const isGood = (result: Result): boolean => result === 'success' || result === 'warnings'
@@ -35,7 +46,11 @@ const isBad = (result: Result): boolean => result === 'failure' || result === 'e
  * What an event of the log is an occasion for. `before` is the result of the builder's last build of this branch that
  * was good or bad, null for none: a first build that fails is a problem too.
  */
-export function occasionsOf(type: string, result: Result | null, before: Result | null): readonly ReportEvent[] {
+export function occasionsOf(
+  type: string,
+  result: Result | null,
+  before: Result | null,
+): readonly ReportEvent[] {
   if (type === 'build.started') return ['started']
   if (type === 'branch.promoted') return ['promoted']
   if (type === 'promotion.conflict') return ['conflict']
@@ -47,7 +62,11 @@ export function occasionsOf(type: string, result: Result | null, before: Result 
 }
 
 /** The occasion a reporter wants to tell, the most telling one; null for none. `builder` is null for a promotion. */
-export function wanted(reporter: Reporter, occasions: readonly ReportEvent[], builder: string | null): ReportEvent | null {
+export function wanted(
+  reporter: Reporter,
+  occasions: readonly ReportEvent[],
+  builder: string | null,
+): ReportEvent | null {
   if (builder !== null && reporter.builders.length > 0 && !reporter.builders.includes(builder)) return null
   return reportEvents.find((event) => occasions.includes(event) && reporter.on.includes(event)) ?? null
 }

@@ -17,14 +17,18 @@ export const defineRule = <S extends z.ZodObject>(kind: RuleKind<S>): RuleKind<S
 /** Options of every rule. */
 export const ruleOptions = () => ({
   name: thingName().describe('Its name.'),
-  source: thingName().describe('The git source whose branches these are; its credentials must be allowed to push.'),
+  source: thingName().describe(
+    'The git source whose branches these are; its credentials must be allowed to push.',
+  ),
   from: branchName().describe('The branch that is carried.'),
   to: branchName().describe('The branch that moves.'),
 })
 
 /** A branch cannot be carried into itself. */
 export const sameBranch = ({from, to}: {readonly from?: string; readonly to?: string}): readonly Fault[] =>
-  from !== undefined && from === to ? [{path: ['to'], message: `a branch is not promoted to itself, ${to}`}] : []
+  from !== undefined && from === to
+    ? [{path: ['to'], message: `a branch is not promoted to itself, ${to}`}]
+    : []
 
 /** All about promotions; the rules are of the given kinds. */
 export const promotionShapeOf = <T extends z.ZodType>(rule: T) =>
@@ -32,22 +36,28 @@ export const promotionShapeOf = <T extends z.ZodType>(rule: T) =>
     {
       schedule: cron()
         .nullable()
-        .default(null)
-        .describe("When to look for what can be promoted: a cron expression in the document's time zone. `null`: only by command."),
+        .prefault(null)
+        .describe(
+          "When to look for what can be promoted: a cron expression in the document's time zone. `null`: only by command.",
+        ),
       committer: z
         .strictObject(
           {
             name: line().describe('The name in merge commits.'),
             email: z
               .string({error: 'expected an address such as ostler@example.org'})
-              .regex(/^[^\s<>@]{1,100}@[^\s<>@]{1,200}$/, {error: 'expected an address such as ostler@example.org'})
+              .regex(/^[^\s<>@]{1,100}@[^\s<>@]{1,200}$/, {
+                error: 'expected an address such as ostler@example.org',
+              })
               .describe('The address in merge commits.'),
           },
           {error: 'expected a committer such as {name: Ostler, email: ostler@example.org}'},
         )
-        .default({name: 'Ostler', email: 'ostler@localhost'})
+        .prefault({name: 'Ostler', email: 'ostler@localhost'})
         .describe('Who makes merge commits.'),
-      rules: list(rule, 'promotion rules').default([]).describe('Which branches are carried where, in this order.'),
+      rules: list(rule, 'promotion rules')
+        .prefault([])
+        .describe('Which branches are carried where, in this order.'),
     },
     {error: 'expected promotions such as {schedule: "*/5 * * * *", rules: [...]}'},
   )

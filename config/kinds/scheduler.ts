@@ -1,5 +1,5 @@
 // What schedulers share: whom they ask to build, and with which properties.
-import {z} from 'zod'
+import {type z} from 'zod'
 import type {Builder, ChangeSource, Scheduler} from '../config.ts'
 import {isGlob} from '../terms/globs.ts'
 import {count, line, properties, someOf, thingName} from '../terms/names.ts'
@@ -26,9 +26,9 @@ export const defineScheduler = <S extends z.ZodObject>(kind: SchedulerKind<S>): 
 export const schedulerOptions = () => ({
   name: thingName().describe('Its name.'),
   builders: someOf(thingName(), 'builder').describe('The builders to ask.'),
-  properties: properties().default({}).describe('Properties of its builds.'),
-  priority: count(-1000, 1000).default(0).describe("Higher first; added to the builder's."),
-  reason: line().nullable().default(null).describe('Why it builds, for people. Default: what happened.'),
+  properties: properties().prefault({}).describe('Properties of its builds.'),
+  priority: count(-1000, 1000).prefault(0).describe("Higher first; added to the builder's."),
+  reason: line().nullable().prefault(null).describe('Why it builds, for people. Default: what happened.'),
 })
 
 interface Shared {
@@ -49,7 +49,10 @@ export const sharedOf = ({name, builders, properties, priority, reason}: Shared)
 })
 
 /** The first source that the named builders check out; null for none. */
-export function firstSource(builders: readonly string[], {builders: all, sources}: Surroundings): string | null {
+export function firstSource(
+  builders: readonly string[],
+  {builders: all, sources}: Surroundings,
+): string | null {
   for (const name of builders) {
     for (const {kind, options} of all.find((each) => each.name === name)?.steps ?? []) {
       const {repository} = options as {repository?: unknown}

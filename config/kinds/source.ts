@@ -1,5 +1,5 @@
 // What change sources share.
-import {z} from 'zod'
+import {type z} from 'zod'
 import type {ChangeSource} from '../config.ts'
 import type {Kind} from './kind.ts'
 

@@ -24,12 +24,18 @@ export const flowOptions = (haltOnFailure: boolean) => ({
   env: environment().prefault({}).describe("Environment variables, over the builder's. Text with holes."),
   when: condition()
     .nullable()
-    .default(null)
-    .describe('A condition (CEL) over `result`, `props`, `steps`, `branch` and `revision`; where it is false the step is skipped.'),
-  alwaysRun: flag().default(false).describe('Run also after a step that halted the build, and after a cancel.'),
-  haltOnFailure: flag().default(haltOnFailure).describe('When it fails, the steps after it are not run (but for those with `alwaysRun`).'),
-  flunkOnFailure: flag().default(true).describe('When it fails, the build fails.'),
-  warnOnFailure: flag().default(false).describe('When it fails, the build has warnings at least.'),
+    .prefault(null)
+    .describe(
+      'A condition (CEL) over `result`, `props`, `steps`, `branch` and `revision`; where it is false the step is skipped.',
+    ),
+  alwaysRun: flag()
+    .prefault(false)
+    .describe('Run also after a step that halted the build, and after a cancel.'),
+  haltOnFailure: flag()
+    .prefault(haltOnFailure)
+    .describe('When it fails, the steps after it are not run (but for those with `alwaysRun`).'),
+  flunkOnFailure: flag().prefault(true).describe('When it fails, the build fails.'),
+  warnOnFailure: flag().prefault(false).describe('When it fails, the build has warnings at least.'),
 })
 
 const failures = ['failure', 'timeout', 'temporary', 'exception'] as const
@@ -40,18 +46,20 @@ export const limitOptions = () => ({
     .nullable()
     .prefault('20m')
     .describe('Silence allowed: without output for this long its processes are ended. `null` is no limit.'),
-  maxTime: duration('2h').nullable().default(null).describe('Time allowed in all, for each try. `null` is no limit.'),
+  maxTime: duration('2h')
+    .nullable()
+    .prefault(null)
+    .describe('Time allowed in all, for each try. `null` is no limit.'),
   retry: z
     .strictObject(
       {
         times: count(0, 100).describe('How many more tries there may be.'),
         delay: durationOrZero('30s').prefault('0s').describe('Time between tries.'),
-        on: list(
-          z.enum(failures, {error: `expected one of ${failures.join(', ')}`}),
-          'kinds of failure',
-        )
-          .default([...failures])
-          .describe('Which failures are tried again: `temporary` is exit code 75 or a server that does not answer, `exception` our own inability.'),
+        on: list(z.enum(failures, {error: `expected one of ${failures.join(', ')}`}), 'kinds of failure')
+          .prefault([...failures])
+          .describe(
+            'Which failures are tried again: `temporary` is exit code 75 or a server that does not answer, `exception` our own inability.',
+          ),
       },
       {error: 'expected tries such as {times: 2, delay: 30s}'},
     )
@@ -114,8 +122,12 @@ export const commandOptions = () => ({
     .union([template(), z.array(template())], {
       error: 'expected a command line, or a list of a program and its arguments',
     })
-    .refine((command) => command.length > 0, {error: 'expected a command line, or a list of a program and its arguments'})
-    .describe('A command line for `sh -e -c`, or a list of a program and its arguments that runs as it is. Text with holes.'),
+    .refine((command) => command.length > 0, {
+      error: 'expected a command line, or a list of a program and its arguments',
+    })
+    .describe(
+      'A command line for `sh -e -c`, or a list of a program and its arguments that runs as it is. Text with holes.',
+    ),
   workdir: workdir(),
 })
 

@@ -6,7 +6,8 @@ import {z} from 'zod'
 /** What is wrong with a cron expression; null when nothing is. */
 export function cronFault(text: string): string | null {
   const fields = text.trim().split(/\s+/).length
-  if (!text.trim().startsWith('@') && fields !== 5) return `expected a cron expression of five fields such as "0 3 * * *"`
+  if (!text.trim().startsWith('@') && fields !== 5)
+    return `expected a cron expression of five fields such as "0 3 * * *"`
   try {
     const due = new Cron(text, {timezone: 'UTC', paused: true, mode: '5-or-6-parts'}).nextRun(new Date(0))
     return due === null ? 'this cron expression never comes due' : null
@@ -50,7 +51,13 @@ export function lastDue(expression: string, zone: string, nowMs: number): number
 }
 
 /** The due times in (after, until], oldest first, at most `most`. */
-export function dueTimes(expression: string, zone: string, afterMs: number, untilMs: number, most = 1000): number[] {
+export function dueTimes(
+  expression: string,
+  zone: string,
+  afterMs: number,
+  untilMs: number,
+  most = 1000,
+): number[] {
   const calendar = new Cron(expression, {timezone: zone, paused: true})
   const due: number[] = []
   let at = afterMs
@@ -84,11 +91,21 @@ export interface CalendarAnswer {
 }
 
 /** Whether to fire now, and when to look again. */
-export function decideCalendar({cron: expression, timezone: zone, dueAtMs, nowMs, missed, toleranceMs = 120_000}: CalendarQuestion): CalendarAnswer {
+export function decideCalendar({
+  cron: expression,
+  timezone: zone,
+  dueAtMs,
+  nowMs,
+  missed,
+  toleranceMs = 120_000,
+}: CalendarQuestion): CalendarAnswer {
   if (dueAtMs === null || nowMs < dueAtMs) {
     return {fireFor: null, nextDueAtMs: dueAtMs ?? nextDue(expression, zone, nowMs)}
   }
   const latest = Math.max(dueAtMs, lastDue(expression, zone, nowMs) ?? dueAtMs)
   const isMissed = nowMs - latest > toleranceMs
-  return {fireFor: isMissed && missed === 'skip' ? null : latest, nextDueAtMs: nextDue(expression, zone, nowMs)}
+  return {
+    fireFor: isMissed && missed === 'skip' ? null : latest,
+    nextDueAtMs: nextDue(expression, zone, nowMs),
+  }
 }

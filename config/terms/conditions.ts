@@ -15,7 +15,8 @@ export function conditionFault(text: string): string | null {
   try {
     const {valid, type, error} = environment.check(text)
     if (!valid) return `not a condition: ${(error?.message.split('\n')[0] ?? 'it cannot be read').trim()}`
-    if (type !== undefined && type !== 'bool' && type !== 'dyn') return `a condition must be true or false, not ${type}`
+    if (type !== undefined && type !== 'bool' && type !== 'dyn')
+      return `a condition must be true or false, not ${type}`
     return null
   } catch (error) {
     return `not a condition: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : 'it cannot be read'}`
@@ -24,7 +25,10 @@ export function conditionFault(text: string): string | null {
 
 /** A condition's text. */
 export const condition = () =>
-  z.string({error: `expected a condition such as "result == 'success'"`}).superRefine((text, context) => {
-    const message = conditionFault(text)
-    if (message !== null) context.addIssue({code: 'custom', message, input: text})
-  })
+  z
+    .string({error: `expected a condition such as "result == 'success'"`})
+    .meta({title: 'condition'})
+    .superRefine((text, context) => {
+      const message = conditionFault(text)
+      if (message !== null) context.addIssue({code: 'custom', message, input: text})
+    })

@@ -23,7 +23,12 @@ export function touches(files: readonly string[], globs: readonly string[]): boo
 }
 
 /** Whether a change passes. One whose files are not all known passes a filter of files: better built than missed. */
-export function passes(change: Filterable, source: string, branch: string, files: readonly string[]): boolean {
+export function passes(
+  change: Filterable,
+  source: string,
+  branch: string,
+  files: readonly string[],
+): boolean {
   if (change.source !== source || !matchesGlob(change.branch, branch)) return false
   return change.filesMore > 0 || touches(change.files, files)
 }

@@ -41,7 +41,9 @@ export function matchesGlob(text: string, made: string): boolean {
 
 /** A branch's name or a glob of them. A leading `-` would be an option to git, and is never a branch. */
 export const branchGlob = () =>
-  glob().refine((text) => branchFault(text, true) === null, {error: (issue) => branchFault(String(issue.input), true) ?? undefined})
+  glob().refine((text) => branchFault(text, true) === null, {
+    error: (issue) => branchFault(String(issue.input), true) ?? undefined,
+  })
 
 /** One branch's name. */
 export const branchName = () => {
@@ -56,8 +58,9 @@ export function branchFault(text: string, globs: boolean): string | null {
   if (text === '' || text.length > 250) return 'expected the name of a branch'
   if (text.startsWith('-')) return `expected the name of a branch; none begins with "-"`
   if (text.startsWith('refs/')) return `expected the name of a branch without refs/heads/`
-  // eslint-disable-next-line no-control-regex
-  if (/[\u0000- \u007f~^:\\]|\.\.|@\{|\/\/|^\/|\/$|\.$|\.lock$|(?:^|\/)\./.test(text)) return 'expected a name that git allows for a branch'
+
+  if (/[\u0000- \u007f~^:\\]|\.\.|@\{|\/\/|^\/|\/$|\.$|\.lock$|(?:^|\/)\./.test(text))
+    return 'expected a name that git allows for a branch'
   if (!globs && isGlob(text)) return 'expected the name of one branch, not a glob'
   return null
 }

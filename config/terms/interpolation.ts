@@ -9,7 +9,7 @@
 import {z} from 'zod'
 import type {Property, Template} from '../../worker/protocol/plan.ts'
 import {didYouMean} from './near.ts'
-import {secretNamePattern} from './secrets.ts'
+import {secretNamePattern, secretRef} from './secrets.ts'
 
 /** The properties the master gives to every build; null where the build has no such thing. */
 export interface BuiltinProperties {
@@ -88,12 +88,15 @@ export function parseTemplate(text: string, bare: readonly string[], secrets: bo
 function readHole(inside: string, bare: readonly string[], secrets: boolean): Hole | string {
   const found = holePattern.exec(inside)
   // Where no secrets may be used no shell reads the text either, and only the given names can be filled.
-  const remedy = secrets ? `; \${props.NAME} is a property, $\${${inside}} is for the shell` : `; there are ${bare.join(', ')}`
+  const remedy = secrets
+    ? `; \${props.NAME} is a property, $\${${inside}} is for the shell`
+    : `; there are ${bare.join(', ')}`
   if (!found) return `\${${inside}} cannot be read${remedy}`
   const [, scope, name = '', take, otherwise] = found
   if (scope === 'secret') {
     if (!secrets) return `\${${inside}}: no secret may be used here`
-    if (take !== undefined || otherwise !== undefined) return `\${${inside}}: a secret is neither cut nor replaced`
+    if (take !== undefined || otherwise !== undefined)
+      return `\${${inside}}: a secret is neither cut nor replaced`
     return secretNamePattern.test(name) ? {secret: name} : `\${${inside}}: no secret can have this name`
   }
   if ((scope === undefined || !secrets) && !bare.includes(name)) {
@@ -107,20 +110,35 @@ function readHole(inside: string, bare: readonly string[], secrets: boolean): Ho
 }
 
 /** Text whose holes are properties and secrets; as a template. */
-export const template = () => templateOf([...Object.keys(builtinProperties), ...Object.keys(checkoutProperties)], true)
+export const template = () =>
+  templateOf([...Object.keys(builtinProperties), ...Object.keys(checkoutProperties)], true)
 
 /** Text whose holes are only the given names. */
 export const templateOf = (bare: readonly string[], secrets = false) =>
-  z.string({error: 'expected text'}).transform((text, context) => {
-    const {template: made, faults} = parseTemplate(text, bare, secrets)
-    for (const message of faults) context.addIssue({code: 'custom', message, input: text})
-    return made
+  z
+    .string({error: 'expected text'})
+    .meta({title: 'template'})
+    .transform((text, context) => {
+      const {template: made, faults} = parseTemplate(text, bare, secrets)
+      for (const message of faults) context.addIssue({code: 'custom', message, input: text})
+      return made
+    })
+
+/** A template, or `{secret: NAME}` for a value that is a secret as a whole. */
+const templateOrSecret = () =>
+  z.union([template(), secretRef().transform(({secret}): Template => [{secret}])], {
+    // Of text, the template's own fault is the one that helps.
+    error: (issue) => {
+      const faults = issue.code === 'invalid_union' ? issue.errors : []
+      const fault = typeof issue.input === 'string' ? faults[0]?.[0]?.message : undefined
+      return fault ?? 'expected text such as C.UTF-8, or {secret: NAME}'
+    },
   })
 
 /** Environment variables whose values are templates. */
 export const environment = () => {
   const error = "expected a variable's name: letters, digits and '_'"
-  return z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,199}$/, {error}), template(), {
+  return z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,199}$/, {error}), templateOrSecret(), {
     error: 'expected variables such as {LANG: C.UTF-8}',
   })
 }
@@ -130,7 +148,10 @@ const isHole = (value: unknown): value is Hole =>
   typeof value === 'object' && value !== null && ('prop' in value || 'secret' in value)
 
 /** Every hole in the templates of any value, such as a list of plan steps, each with the path to its template. */
-export function holesIn(value: unknown, path: readonly PropertyKey[] = []): readonly {hole: Hole; path: readonly PropertyKey[]}[] {
+export function holesIn(
+  value: unknown,
+  path: readonly PropertyKey[] = [],
+): readonly {hole: Hole; path: readonly PropertyKey[]}[] {
   if (typeof value !== 'object' || value === null) return []
   if (Array.isArray(value)) {
     const items: readonly unknown[] = value
@@ -146,7 +167,11 @@ export function secretsIn(value: unknown): string[] {
 
 /** The template filled with values that are known here, such as a promotion's message; what is not set stays empty. */
 export function fill(made: Template, values: Readonly<Record<string, Property>>): string {
-  return made.map((part) => (typeof part === 'string' ? part : 'secret' in part ? '' : fillHole(part, values[part.prop]))).join('')
+  return made
+    .map((part) =>
+      typeof part === 'string' ? part : 'secret' in part ? '' : fillHole(part, values[part.prop]),
+    )
+    .join('')
 }
 
 function fillHole(hole: Extract<Hole, {prop: string}>, value: Property | undefined): string {
@@ -155,4 +180,5 @@ function fillHole(hole: Extract<Hole, {prop: string}>, value: Property | undefin
 }
 
 /** A property's value as text: text as it is, all else as JSON. */
-export const propertyText = (value: Property): string => (typeof value === 'string' ? value : JSON.stringify(value))
+export const propertyText = (value: Property): string =>
+  typeof value === 'string' ? value : JSON.stringify(value)

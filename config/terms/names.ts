@@ -32,7 +32,8 @@ export const count = (least: number, most: number) => {
 export const flag = () => z.boolean({error: 'expected true or false'})
 
 /** A list; `what` names its items. */
-export const list = <T extends z.ZodType>(item: T, what: string) => z.array(item, {error: `expected a list of ${what}`})
+export const list = <T extends z.ZodType>(item: T, what: string) =>
+  z.array(item, {error: `expected a list of ${what}`})
 
 /** A list with at least one item. */
 export const someOf = <T extends z.ZodType>(item: T, what: string) => {
@@ -44,7 +45,8 @@ export const someOf = <T extends z.ZodType>(item: T, what: string) => {
 export const labels = () => z.record(thingName(), line(), {error: 'expected labels such as {os: linux}'})
 
 /** Properties with fixed values. */
-export const properties = () => z.record(propertyName(), z.json(), {error: 'expected properties such as {release: jammy}'})
+export const properties = () =>
+  z.record(propertyName(), z.json(), {error: 'expected properties such as {release: jammy}'})
 
 const urlPattern = /^https?:\/\/[^\s/?#]+(?:[/?#]\S*)?$/
 

@@ -14,24 +14,37 @@ export function repositoryFault(text: string): string | null {
     return 'expected where the repository is, such as https://git.example.org/project'
   }
   // A password in an URL would be seen in logs, addresses and process lists.
-  if (/^[a-z]+:\/\/[^/@]*:[^/@]*@/.test(text)) return 'a password does not belong into the URL; name it in credentials'
+  if (/^[a-z]+:\/\/[^/@]*:[^/@]*@/.test(text))
+    return 'a password does not belong into the URL; name it in credentials'
   return null
 }
 
 /** A repository's URL. */
 export const repositoryUrl = () =>
-  z.string({error: 'expected where the repository is, such as https://git.example.org/project'}).superRefine((text, context) => {
-    const message = repositoryFault(text)
-    if (message !== null) context.addIssue({code: 'custom', message, input: text})
-  })
+  z
+    .string({error: 'expected where the repository is, such as https://git.example.org/project'})
+    .superRefine((text, context) => {
+      const message = repositoryFault(text)
+      if (message !== null) context.addIssue({code: 'custom', message, input: text})
+    })
 
 /** What opens a repository. */
 export const credentials = () =>
   z.strictObject(
     {
-      user: z.string({error: 'expected a user name'}).nullable().default(null).describe('User name for HTTP. With a token, what its server asks for, such as `oauth2`.'),
-      password: secretRef().nullable().default(null).describe('`{secret: NAME}` of the password or token for HTTP.'),
-      sshKey: secretRef().nullable().default(null).describe("`{secret: NAME}` of a private key file's content for ssh."),
+      user: z
+        .string({error: 'expected a user name'})
+        .nullable()
+        .prefault(null)
+        .describe('User name for HTTP. With a token, what its server asks for, such as `oauth2`.'),
+      password: secretRef()
+        .nullable()
+        .prefault(null)
+        .describe('`{secret: NAME}` of the password or token for HTTP.'),
+      sshKey: secretRef()
+        .nullable()
+        .prefault(null)
+        .describe("`{secret: NAME}` of a private key file's content for ssh."),
     },
     {error: 'expected credentials such as {user: ostler, password: {secret: NAME}}'},
   )

@@ -9,4 +9,7 @@ const expected = 'expected {secret: NAME}; the value itself does not belong into
 
 /** `{secret: NAME}`. */
 export const secretRef = () =>
-  z.strictObject({secret: z.string({error: expected}).regex(secretNamePattern, {error: expected})}, {error: (issue) => (issue.code === 'unrecognized_keys' ? undefined : expected)})
+  z.strictObject(
+    {secret: z.string({error: expected}).regex(secretNamePattern, {error: expected})},
+    {error: (issue) => (issue.code === 'unrecognized_keys' ? undefined : expected)},
+  )

@@ -24,10 +24,13 @@ export function parseSize(text: string): number | null {
 /** A size above zero, as bytes. */
 export const size = (such = '64MiB') => {
   const expected = `expected a size such as ${such}`
-  return z.string({error: expected}).transform((text, context) => {
-    const bytes = parseSize(text)
-    if (bytes !== null && bytes > 0) return bytes
-    context.addIssue({code: 'custom', message: expected, input: text})
-    return z.NEVER
-  })
+  return z
+    .string({error: expected})
+    .meta({title: 'size'})
+    .transform((text, context) => {
+      const bytes = parseSize(text)
+      if (bytes !== null && bytes > 0) return bytes
+      context.addIssue({code: 'custom', message: expected, input: text})
+      return z.NEVER
+    })
 }

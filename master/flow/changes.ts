@@ -35,6 +35,8 @@ export interface ChangesWorld {
 export const newBranchCommitsMax = 1000
 const pushCommitsMax = 100_000
 const restMs = 60_000
+/** When to ask again for a lease that another master holds, or held when it died. */
+const heldMs = 5_000
 
 /** The stage. `run` starts the polls that are due and answers when to come again; a slow server holds up nobody else. */
 export interface ChangesStage {
@@ -45,24 +47,34 @@ export interface ChangesStage {
 
 export function openChanges(world: ChangesWorld): ChangesStage {
   const underway = new Map<string, Promise<unknown>>()
+  const heldUntil = new Map<string, number>()
   return {
     run: async (config) => {
       const sources = config.changeSources.filter((source) => source.kind === 'git')
       const known = await lookAtRepositories(world.store, sources)
-      const free = known.filter((repository) => !underway.has(repository.source))
-      for (const repository of free.filter(({dueInMs}) => dueInMs <= 0)) {
+      const now = performance.now()
+      const waits = known
+        .filter(({source}) => !underway.has(source))
+        .map((repository) => ({
+          repository,
+          ms: Math.max(repository.dueInMs, (heldUntil.get(repository.source) ?? 0) - now),
+        }))
+      for (const {repository} of waits.filter(({ms}) => ms <= 0)) {
         const source = sources.find(({name}) => name === repository.source) as GitSource
         const poll = pollSource(world, source, repository)
-          .catch((error: unknown) => world.say.error({source: source.name, err: error}, 'poll failed'))
+          .catch((error: unknown) => {
+            world.say.error({source: source.name, err: error}, 'poll failed')
+            return undefined
+          })
           .then((added) => {
             underway.delete(source.name)
-            // Held by another master: its row will say when to come. Failed: the stage comes back by itself.
-            if (typeof added === 'number') world.bells.ring('changes')
+            if (added === null) heldUntil.set(source.name, performance.now() + heldMs)
+            // Failed altogether: the stage comes back by itself.
+            if (added !== undefined) world.bells.ring('changes')
           })
         underway.set(source.name, poll)
       }
-      const waits = free.filter(({dueInMs}) => dueInMs > 0).map(({dueInMs}) => dueInMs)
-      return Math.min(restMs, ...waits)
+      return Math.min(restMs, ...waits.map(({ms}) => ms).filter((ms) => ms > 0))
     },
     settled: async () => {
       while (underway.size > 0) await Promise.all(underway.values())

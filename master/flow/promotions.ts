@@ -11,23 +11,20 @@ import {
   orderRules,
   shortName,
 } from '../core/promotion.ts'
-import type {Decision, FastForwardFacts} from '../core/promotion.ts'
+import type {FastForwardFacts} from '../core/promotion.ts'
 import {record} from '../world/store/events.ts'
 import * as rows from '../world/store/promotions.ts'
-import type {
-  GateAsk,
-  GateBuilds,
-  Lag,
-  NewPromotion,
-  PromotionRow,
-  PromotionState,
-} from '../world/store/promotions.ts'
+import type {GateBuilds, NewPromotion, PromotionRow} from '../world/store/promotions.ts'
 import type {Sql} from '../world/store/store.ts'
 import {confirm, settlePushing} from './pushes.ts'
 import type {PushWorld} from './pushes.ts'
-import {ask, evidenceOf, factsOf, look, noLag, tip} from './scenes.ts'
+import {report, unstored} from './outcomes.ts'
+import type {RuleReport} from './outcomes.ts'
+import {ask, evidenceOf, factsOf, look, tip} from './scenes.ts'
 import type {LookGround, Scene} from './scenes.ts'
 import type {Guard} from './changes.ts'
+
+export type {RuleReport} from './outcomes.ts'
 
 /** What this stage needs of the world. */
 export interface PromotionsWorld extends PushWorld {
@@ -37,7 +34,7 @@ export interface PromotionsWorld extends PushWorld {
 }
 
 export interface RunOptions {
-  /** Who wants it: `schedule`, `build`, or a person. */
+  /** Who wants it: `schedule` or `build` for the master itself, or a person. */
   readonly actor: string
   /** Only say what would be done: no row is written, no server is asked to change. */
   readonly dryRun?: boolean
@@ -45,31 +42,10 @@ export interface RunOptions {
   readonly rule?: string
 }
 
-/** What one run made of one rule. */
-export interface RuleReport {
-  readonly rule: string
-  readonly kind: PromotionRule['kind']
-  readonly source: string
-  readonly from: string
-  readonly to: string
-  readonly fromTip: string | null
-  readonly toTip: string | null
-  readonly candidate: string | null
-  /** The commit that the target was moved to, or would be. */
-  readonly landed: string | null
-  readonly verdict: Decision['verdict']
-  readonly reasons: readonly string[]
-  readonly evidence: unknown
-  readonly lag: Lag
-  /** How the stored decision ended; null when none was stored. */
-  readonly state: PromotionState | null
-  readonly error: string | null
-  /** The stored decision. */
-  readonly id: string | null
-}
-
+const heldMs = 10_000
 /** How long a push that the server refused is not tried again by itself. */
 const refusedRestMs = 60 * 60_000
+const automatic = new Set(['schedule', 'build'])
 
 /** A source under promotion, in one run. */
 interface Ground extends LookGround {
@@ -125,6 +101,8 @@ async function runSource(
         rules,
       )
     })
+    // A master that died may hold the lease for a while yet.
+    if (!reports) setTimeout(() => world.bells.ring('promotions'), heldMs).unref()
     return reports ?? rules.map((rule) => unstored(rule, 'wait', 'another master is promoting now'))
   } catch (error) {
     const because = words(error)
@@ -307,7 +285,7 @@ async function land(
   if (options.dryRun) return report(p, null, null, null)
   const again =
     last?.state === 'failed' && sameTips(p, last) && last.candidate === p.decision.candidate ? last : null
-  if (again && options.actor === 'schedule' && (again.settledMsAgo ?? 0) < refusedRestMs) {
+  if (again && automatic.has(options.actor) && (again.settledMsAgo ?? 0) < refusedRestMs) {
     await rows.touchPromotion(world.store, again.id, p.lag)
     return report(p, 'failed', again.error, again.id)
   }
@@ -377,60 +355,3 @@ const sameDecision = (p: NewPromotion, row: PromotionRow) =>
   row.verdict === p.decision.verdict &&
   row.candidate === p.decision.candidate &&
   isDeepStrictEqual(row.reasons, p.decision.reasons)
-
-function report(
-  p: NewPromotion,
-  state: PromotionState | null,
-  error: string | null,
-  id: string | null,
-): RuleReport {
-  const {rule, fromTip, toTip, landed, decision, evidence, lag} = p
-  const {name, kind, source, from, to} = rule
-  const {candidate, verdict, reasons} = decision
-  return {
-    rule: name,
-    kind,
-    source,
-    from,
-    to,
-    fromTip,
-    toTip,
-    candidate,
-    landed,
-    verdict,
-    reasons,
-    evidence,
-    lag,
-    state,
-    error,
-    id,
-  }
-}
-
-/** A report on a rule that could not be judged: no decision is stored. */
-function unstored(
-  rule: PromotionRule,
-  verdict: 'wait' | 'refuse',
-  because: string,
-  error: string | null = null,
-): RuleReport {
-  const {name, kind, source, from, to} = rule
-  return {
-    rule: name,
-    kind,
-    source,
-    from,
-    to,
-    fromTip: null,
-    toTip: null,
-    candidate: null,
-    landed: null,
-    verdict,
-    reasons: [because],
-    evidence: null,
-    lag: noLag,
-    state: null,
-    error,
-    id: null,
-  }
-}

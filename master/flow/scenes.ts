@@ -1,5 +1,5 @@
 // What a promotion rule is judged by: how its branches lie to each other in the mirror, and the builds of its gates.
-import type {FastForward, GitSource, PromotionRule} from '../../config/config.ts'
+import type {FastForward, PromotionRule} from '../../config/config.ts'
 import type {FastForwardFacts, Tips} from '../core/promotion.ts'
 import {gateBuilds} from '../world/store/promotions.ts'
 import type {GateAsk, GateBuilds, Lag} from '../world/store/promotions.ts'

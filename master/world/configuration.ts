@@ -24,9 +24,14 @@ const answerMost = 64 * 1024 * 1024
 const stderrMost = 64 * 1024
 
 /** Reads a configuration file; problems call it as `file` does. */
-export async function readConfiguration(file: string, {evaluationMs = 20_000}: ReadLimits = {}): Promise<ConfigurationRead> {
+export async function readConfiguration(
+  file: string,
+  {evaluationMs = 20_000}: ReadLimits = {},
+): Promise<ConfigurationRead> {
   const {loaded, inputs} = await read(file, evaluationMs)
-  const hash = createHash('sha256').update(JSON.stringify(loaded.config ?? loaded.problems)).digest('hex')
+  const hash = createHash('sha256')
+    .update(JSON.stringify(loaded.config ?? loaded.problems))
+    .digest('hex')
   return {...loaded, hash, inputs}
 }
 
@@ -72,7 +77,10 @@ async function evaluate(path: string, file: string, evaluationMs: number): Promi
     const answer = await ask(path, await realpath(directory), evaluationMs)
     if (typeof answer === 'string') return {loaded: refused([whole(file, answer)]), inputs: [path]}
     // The file itself is called as the user called it, what it imports as seen from here.
-    const named = (at: SourcePlace): Position => ({...at, file: at.file === path ? file : relative(process.cwd(), at.file)})
+    const named = (at: SourcePlace): Position => ({
+      ...at,
+      file: at.file === path ? file : relative(process.cwd(), at.file),
+    })
     const inputs = answer.inputs.filter((input) => input !== configModule)
     return {loaded: answered(answer, file, named), inputs}
   } finally {
@@ -83,24 +91,38 @@ async function evaluate(path: string, file: string, evaluationMs: number): Promi
 function answered(answer: Answer, file: string, named: (at: SourcePlace) => Position): Loaded {
   if (answer.answer === 'problems') {
     return refused(
-      answer.problems.map(({place, message}) => ({...(place ? named(place) : {file, line: 1, column: 1}), path: '', message})),
+      answer.problems.map(({place, message}) => ({
+        ...(place ? named(place) : {file, line: 1, column: 1}),
+        path: '',
+        message,
+      })),
     )
   }
   const locate = locateIn(answer, file, named)
   if (answer.faults.length === 0) return loadData(answer.data, file, locate)
-  return refused(answer.faults.map(({path, message}) => ({...locate(path, false), path: pathText(path), message})))
+  return refused(
+    answer.faults.map(({path, message}) => ({...locate(path, false), path: pathText(path), message})),
+  )
 }
 
 /** Finds values by the literals that made them; what no literal made is found at what holds it. */
-function locateIn({made, literals}: Extract<Answer, {answer: 'data'}>, file: string, named: (at: SourcePlace) => Position): Locate {
+function locateIn(
+  {made, literals}: Extract<Answer, {answer: 'data'}>,
+  file: string,
+  named: (at: SourcePlace) => Position,
+): Locate {
   const literalsAt = (path: readonly PropertyKey[]) =>
-    (made[JSON.stringify(path)] ?? []).map((id) => literals[String(id)]).filter((literal) => literal !== undefined)
+    (made[JSON.stringify(path)] ?? [])
+      .map((id) => literals[String(id)])
+      .filter((literal) => literal !== undefined)
   return (path, atKey) => {
     for (let depth = path.length; depth >= 0; depth--) {
       const own = literalsAt(path.slice(0, depth)).find(({place}) => place !== null)
       const key = String(path[depth - 1])
       const holder = depth === 0 ? [] : literalsAt(path.slice(0, depth - 1))
-      const pair = holder.map(({keys}) => (Object.hasOwn(keys, key) ? keys[key] : undefined)).find((each) => each !== undefined)
+      const pair = holder
+        .map(({keys}) => (Object.hasOwn(keys, key) ? keys[key] : undefined))
+        .find((each) => each !== undefined)
       const isKey = atKey && depth === path.length
       const place = isKey ? pair?.key : (own?.place ?? pair?.value)
       if (place) return named(place)
@@ -117,12 +139,18 @@ const passedOn = ['PATH', 'HOME', 'LANG', 'TZ']
 
 /** Runs the program on an entry; a text says why there is no answer. */
 function ask(entry: string, directory: string, limitMs: number): Promise<Answer | string> {
-  const env = Object.fromEntries(passedOn.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])))
-  const child = spawn(process.execPath, ['--max-old-space-size=512', program, entry, configModule, directory], {
-    cwd: dirname(entry),
-    env,
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-  })
+  const env = Object.fromEntries(
+    passedOn.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  )
+  const child = spawn(
+    process.execPath,
+    ['--max-old-space-size=512', program, entry, configModule, directory],
+    {
+      cwd: dirname(entry),
+      env,
+      stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    },
+  )
   const chunks: Buffer[] = []
   let length = 0
   let stderr = ''
@@ -132,7 +160,9 @@ function ask(entry: string, directory: string, limitMs: number): Promise<Answer 
     child.kill('SIGKILL')
   }
   const limit = setTimeout(() => {
-    end(`did not come to an end within ${String(limitMs / 1000)} seconds; look for an endless loop, or for what it waits for`)
+    end(
+      `did not come to an end within ${String(limitMs / 1000)} seconds; look for an endless loop, or for what it waits for`,
+    )
   }, limitMs)
   const [, , errors, answers] = child.stdio
   errors?.on('data', (chunk: Buffer) => (stderr = (stderr + chunk.toString()).slice(-stderrMost)))
@@ -164,4 +194,8 @@ function answerOf(text: string, code: number | null, stderr: string): Answer | s
   }
 }
 
-const lastLine = (text: string): string => text.split('\n').findLast((line) => /\w*Error\b/.test(line))?.trim() ?? text.trim().slice(-500)
+const lastLine = (text: string): string =>
+  text
+    .split('\n')
+    .findLast((line) => /\w*Error\b/.test(line))
+    ?.trim() ?? text.trim().slice(-500)

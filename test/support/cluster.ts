@@ -28,7 +28,8 @@ export function postgresPrograms(): string | null {
   return found ?? null
 }
 
-export async function startCluster(): Promise<Cluster> {
+/** `durable` waits for the disk at each commit, as an operator's server does; tests need not. */
+export async function startCluster({durable = false}: {durable?: boolean} = {}): Promise<Cluster> {
   const bin = postgresPrograms()
   if (bin === null) throw new Error('there is no PostgreSQL under /usr/lib/postgresql')
   const home = mkdtempSync(join(tmpdir(), 'ostler-pg-'))
@@ -40,7 +41,7 @@ export async function startCluster(): Promise<Cluster> {
     ['-D', data, '-U', 'postgres', '-A', 'trust', '--no-sync', '-E', 'UTF8', '--locale=C'],
     user,
   )
-  let server = startServer(bin, home, user)
+  let server = startServer(bin, home, user, durable)
   const url = `postgres://postgres@localhost/postgres?host=${encodeURIComponent(home)}`
   await accepting(bin, home)
   return {
@@ -51,7 +52,7 @@ export async function startCluster(): Promise<Cluster> {
     async restart(downMs) {
       await endServer(server, 'keep')
       await new Promise((resolve) => setTimeout(resolve, downMs))
-      server = startServer(bin, home, user)
+      server = startServer(bin, home, user, durable)
       await accepting(bin, home)
     },
   }
@@ -67,14 +68,20 @@ async function serverUser(): Promise<{uid: number; gid: number} | undefined> {
 }
 
 /** The shell waits on a pipe that only this process holds: when it closes, for whatever reason, the server ends. */
-const keeper = `"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c max_connections=300 -c fsync=off \
-  -c full_page_writes=off -c synchronous_commit=off >"$2/log" 2>&1 & server=$!
+const keeper = `home=$2
+"$1/postgres" -D "$home/data" -k "$home" -c listen_addresses= -c max_connections=300 $3 >"$home/log" 2>&1 & server=$!
 word=$(cat)
 kill -QUIT $server; wait $server
-[ "$word" = keep ] || rm -rf "$2"`
+[ "$word" = keep ] || rm -rf "$home"`
 
-function startServer(bin: string, home: string, user: {uid: number; gid: number} | undefined): ChildProcess {
-  const server = spawn('sh', ['-c', keeper, 'sh', bin, home], {
+function startServer(
+  bin: string,
+  home: string,
+  user: {uid: number; gid: number} | undefined,
+  durable: boolean,
+): ChildProcess {
+  const forgetful = '-c fsync=off -c full_page_writes=off'
+  const server = spawn('sh', ['-c', keeper.replace('$3', durable ? '' : forgetful), 'sh', bin, home], {
     ...user,
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,

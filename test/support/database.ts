@@ -10,7 +10,8 @@ import pg from 'pg'
 import {openStore} from '../../master/world/store/database.ts'
 import {migrations} from '../../master/world/store/migrations.ts'
 import type {Store} from '../../master/world/store/store.ts'
-import {postgresPrograms, startCluster, type Cluster} from './cluster.ts'
+import {startCluster, type Cluster} from './cluster.ts'
+import {needs} from './needs.ts'
 
 /** Where a test's database is; open it with `openStore`, and as often as the test likes. */
 export interface Place {
@@ -20,19 +21,25 @@ export interface Place {
 type Run = (t: ExecutionContext, store: Store, place: Place) => Promise<unknown>
 
 const givenUrl = process.env['OSTLER_TEST_POSTGRES_URL']
-const hasPostgres = givenUrl !== undefined || postgresPrograms() !== null
-const postgresTest = hasPostgres ? test : test.skip
+const postgresTest = needs('postgresql')
 
 /** Runs the test once per database, with an opened store whose tables are empty. */
 export function eachDatabase(title: string, run: Run): void {
-  eachPlace(title, async (t, place) => {
-    const store = await openStore({...place, say: (text) => t.log(text)})
-    try {
-      await run(t, store, place)
-    } finally {
-      await store.close()
-    }
-  })
+  eachPlace(title, (t, place) => withStore(t, place, (store) => run(t, store, place)))
+}
+
+/** Opens the store for as long as `run` takes. */
+export async function withStore(
+  t: ExecutionContext,
+  place: Place,
+  run: (store: Store) => Promise<unknown>,
+): Promise<void> {
+  const store = await openStore({...place, say: (text) => t.log(text)})
+  try {
+    await run(store)
+  } finally {
+    await store.close()
+  }
 }
 
 /** The same for tests that open and close the database themselves. */
@@ -57,6 +64,14 @@ export function onlyEmbedded(
   test(`${title} (embedded)`, (t) => onEmbedded((place) => run(t, place)))
 }
 
+/** The same while no other test of the file runs. */
+export function onlyEmbeddedAlone(
+  title: string,
+  run: (t: ExecutionContext, place: Place) => Promise<unknown>,
+): void {
+  test.serial(`${title} (embedded)`, (t) => onEmbedded((place) => run(t, place)))
+}
+
 const schema = createHash('sha256').update(JSON.stringify(migrations)).digest('hex').slice(0, 12)
 
 let server: Promise<{admin: pg.Pool; template: string}> | null = null
@@ -72,6 +87,19 @@ async function onPostgres(run: (place: Place) => Promise<unknown>): Promise<void
   } finally {
     await admin.query(`DROP DATABASE ${name} WITH (FORCE)`)
     await rm(stateDir, {recursive: true, force: true})
+  }
+}
+
+/** An empty database on the tests' PostgreSQL, for a master that makes its tables itself. */
+export async function emptyDatabase(): Promise<{url: string; drop: () => Promise<void>}> {
+  const {admin} = await (server ??= preparedServer())
+  const name = `ostler_test_${process.pid}_${++clones}`
+  await admin.query(`CREATE DATABASE ${name}`)
+  return {
+    url: databaseUrl(admin.options.connectionString ?? '', name),
+    drop: async () => {
+      await admin.query(`DROP DATABASE ${name} WITH (FORCE)`)
+    },
   }
 }
 

@@ -1,8 +1,9 @@
 // The parts of the world that a test may need and a machine may lack, and how to tell whether they are here.
 import {spawnSync} from 'node:child_process'
-import {accessSync, constants, existsSync, readdirSync} from 'node:fs'
+import {accessSync, constants, existsSync} from 'node:fs'
 import {request} from 'node:http'
 import {delimiter, join} from 'node:path'
+import {postgresPrograms} from './cluster.ts'
 
 /** `images`: the container images made by scripts/make-test-images; `mounts`: root may mount a small file system. */
 export type Part =
@@ -19,16 +20,6 @@ export function engineSocket(): string | null {
     ...(runtime ? [`${runtime}/podman/podman.sock`] : []),
   ]
   return usual.find((path) => existsSync(path)) ?? null
-}
-
-/** The folder of PostgreSQL's server programs (`initdb`, `pg_ctl`), or null. */
-export function postgresqlPrograms(): string | null {
-  const debian = '/usr/lib/postgresql'
-  const versions = existsSync(debian) ? readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : []
-  const folders = [...versions.map((version) => join(debian, version, 'bin')), ...searchPath()]
-  return (
-    folders.find((folder) => existsSync(join(folder, 'initdb')) && existsSync(join(folder, 'pg_ctl'))) ?? null
-  )
 }
 
 /** The full path of a program that can be run here, or null. */
@@ -80,7 +71,7 @@ export async function whyNoEngine(part: 'docker' | 'images'): Promise<string | n
 export function whyAbsent(part: Exclude<Part, 'docker' | 'images'>): string | null {
   switch (part) {
     case 'postgresql':
-      return process.env['OSTLER_TEST_POSTGRES_URL'] || postgresqlPrograms()
+      return process.env['OSTLER_TEST_POSTGRES_URL'] || postgresPrograms()
         ? null
         : 'PostgreSQL is not installed'
     case 'chromium':

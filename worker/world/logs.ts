@@ -33,8 +33,10 @@ export class StepLog {
     return this.attempt.log?.mark ?? {lines: 0, crc32: 0, part: 'out', at: 0, warnings: 0, line: ''}
   }
 
+  /** How many lines of the try look like warnings, the last one too when nothing ends it. */
   get warnings(): number {
-    return this.mark.warnings
+    const {warnings, line} = this.mark
+    return warnings + (line !== '' && this.looksBad(line) ? 1 : 0)
   }
 
   /** Whether nothing was written since the try began. */
@@ -52,7 +54,11 @@ export class StepLog {
   async write(part: Mark['part'], at: number, raw: Buffer, last: boolean): Promise<number> {
     const {bytes, used} = this.attempt.mask(raw, last)
     if (bytes.length > 0)
-      await this.put(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), {...this.mark, part, at: at + used}, last)
+      await this.put(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), {
+        ...this.mark,
+        part,
+        at: at + used,
+      })
     return used
   }
 
@@ -64,11 +70,12 @@ export class StepLog {
     this.attempt.record({entry: 'logEnded', at, step: this.step, log: 'stdio', bytes, lines, crc32})
   }
 
-  private async put(bytes: Buffer, mark: Mark, last = false): Promise<void> {
-    const body = bytes.length <= syncDeflateMax ? deflateRawSync(bytes, options) : await deflate(bytes, options)
+  private async put(bytes: Buffer, mark: Mark): Promise<void> {
+    const body =
+      bytes.length <= syncDeflateMax ? deflateRawSync(bytes, options) : await deflate(bytes, options)
     const lines = countLines(bytes)
     const before = this.attempt.log
-    const warned = this.warningPattern ? this.warned(mark, bytes, last) : {}
+    const warned = this.warningPattern ? this.warned(mark, bytes) : {}
     this.attempt.record(
       {
         entry: 'segment',
@@ -85,12 +92,16 @@ export class StepLog {
     )
   }
 
-  private warned(mark: Mark, bytes: Buffer, last: boolean): {warnings: number; line: string} {
+  private warned(mark: Mark, bytes: Buffer): {warnings: number; line: string} {
     const lines = (mark.line + bytes.toString('latin1')).split('\n')
-    const open = last ? '' : (lines.pop() ?? '').slice(0, warningLineMax)
-    const text = lines.map((line) => Buffer.from(line.slice(0, warningLineMax), 'latin1').toString())
-    const found = text.filter((line) => this.warningPattern?.matcher(line).find())
-    return {warnings: mark.warnings + found.length, line: open}
+    const line = (lines.pop() ?? '').slice(0, warningLineMax)
+    return {warnings: mark.warnings + lines.filter((each) => this.looksBad(each)).length, line}
+  }
+
+  /** `line` has a character for each byte. */
+  private looksBad(line: string): boolean {
+    const text = Buffer.from(line.slice(0, warningLineMax), 'latin1').toString()
+    return this.warningPattern?.matcher(text).find() ?? false
   }
 }
 

@@ -1,7 +1,16 @@
 // The journal of an attempt on disk: append-only records of `u32 little-endian length + frame`, the frame being the wire's
 // binary form (header JSON + body). Written before anything is sent; a tail torn by a crash is cut off at the next start.
 // It is not synced: it outlives the worker's process, and a host that lost power has lost the attempt anyway.
-import {closeSync, existsSync, fstatSync, ftruncateSync, openSync, readSync, renameSync, writeSync} from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  renameSync,
+  writeSync,
+} from 'node:fs'
 import {entryShape, type Entry} from '../protocol/journal.ts'
 import {encodeBinary} from '../protocol/frames.ts'
 
@@ -72,18 +81,26 @@ export class Journal {
     const seq = this.last + 1
     const header = {say: 'journal', attempt: this.attempt, seq, entry, ...(mark && {mark})}
     const frame = Buffer.from(encodeBinary(header, body ?? new Uint8Array(0)).buffer)
-    this.write(frame)
+    // The reserve is for what must be said, not for output.
+    this.write(frame, body === null)
     this.last = seq
     const keep = this.inMemory + frame.length <= framesInMemoryMax
     if (keep) this.inMemory += frame.length
-    this.pending.push({seq, offset: this.size + headerBytes, length: frame.length, frame: keep ? frame : null})
+    this.pending.push({
+      seq,
+      offset: this.size + headerBytes,
+      length: frame.length,
+      frame: keep ? frame : null,
+    })
     this.size += headerBytes + frame.length
   }
 
   /** The frame of an entry that is not yet applied. */
   frame(seq: number): Buffer | null {
     const first = this.pending[0]
-    const found = first && this.pending[seq - first.seq]
+    const near = first && this.pending[seq - first.seq]
+    // Numbers have a gap after a leap.
+    const found = near?.seq === seq ? near : this.pending.find((each) => each.seq === seq)
     if (!found) return null
     if (found.frame) return found.frame
     const frame = Buffer.alloc(found.length)
@@ -121,7 +138,7 @@ export class Journal {
     closeSync(this.file)
   }
 
-  private write(frame: Buffer): void {
+  private write(frame: Buffer, isVital: boolean): void {
     const length = Buffer.alloc(headerBytes)
     length.writeUInt32LE(frame.length)
     const record = Buffer.concat([length, frame])
@@ -135,7 +152,8 @@ export class Journal {
         ftruncateSync(this.file, this.size)
         const {code = '', message} = error as NodeJS.ErrnoException
         if (!['ENOSPC', 'EDQUOT'].includes(code)) throw error
-        if (!again || !this.makeRoom()) throw new DiskFull(`the worker's disk is full: ${message}`)
+        if (!again || !isVital || !this.makeRoom())
+          throw new DiskFull(`the worker's disk is full: ${message}`)
       }
     }
   }
@@ -170,8 +188,16 @@ export class Journal {
       const record = parse(frame)
       if (!record) break
       const spent = record.seq <= this.applied && record.entry.entry === 'segment'
-      const header = {say: 'journal', attempt: this.attempt, seq: record.seq, entry: record.entry, mark: record.mark}
-      const kept = spent ? Buffer.from(encodeBinary({...header, spent: true}, new Uint8Array(0)).buffer) : frame
+      const header = {
+        say: 'journal',
+        attempt: this.attempt,
+        seq: record.seq,
+        entry: record.entry,
+        mark: record.mark,
+      }
+      const kept = spent
+        ? Buffer.from(encodeBinary({...header, spent: true}, new Uint8Array(0)).buffer)
+        : frame
       const length = Buffer.alloc(headerBytes)
       length.writeUInt32LE(kept.length)
       writeSync(file, Buffer.concat([length, kept]), 0, headerBytes + kept.length, size)
@@ -206,7 +232,12 @@ function* records(file: number, total: number): Generator<{offset: number; frame
 function parse(frame: Buffer): (Kept & {spent: boolean}) | null {
   try {
     const {header} = split(frame)
-    const {seq, entry, mark, spent} = JSON.parse(header) as {seq: number; entry: unknown; mark?: Mark; spent?: boolean}
+    const {seq, entry, mark, spent} = JSON.parse(header) as {
+      seq: number
+      entry: unknown
+      mark?: Mark
+      spent?: boolean
+    }
     return {seq, entry: entryShape.parse(entry), mark: mark ?? null, spent: spent === true}
   } catch {
     return null

@@ -12,19 +12,27 @@ const green = z.strictObject(
     builders: someOf(thingName(), 'builder').describe('The builders that must be green at the revision.'),
     policy: z
       .enum(policies, {error: `expected one of ${policies.join(', ')}`})
-      .default('latestFinished')
-      .describe('`latestFinished`: the newest finished build decides, so a red one blocks. `newestGreen`: the newest green commit, whatever came later.'),
+      .prefault('latestFinished')
+      .describe(
+        '`latestFinished`: the newest finished build decides, so a red one blocks. `newestGreen`: the newest green commit, whatever came later.',
+      ),
     accept: someOf(z.enum(greens, {error: `expected one of ${greens.join(', ')}`}), 'result')
-      .default(['success'])
+      .prefault(['success'])
       .describe('Which results are green.'),
     origins: someOf(z.enum(origins, {error: `expected one of ${origins.join(', ')}`}), 'origin')
-      .default(['scheduler', 'rebuild'])
-      .describe('Whose builds count. A forced build may have any parameters, so it does not count unless named here.'),
+      .prefault(['scheduler', 'rebuild'])
+      .describe(
+        'Whose builds count. A forced build may have any parameters, so it does not count unless named here.',
+      ),
   },
   {error: 'expected what must be green, such as {builders: [check]}'},
 )
 
-const shape = z.strictObject({kind: z.literal('fastForward'), ...ruleOptions(), green: green.describe('What makes a commit green.')})
+const shape = z.strictObject({
+  kind: z.literal('fastForward'),
+  ...ruleOptions(),
+  green: green.describe('What makes a commit green.'),
+})
 
 /** The promotion kind `fastForward`. */
 export const fastForward = defineRule({

@@ -10,4 +10,4 @@ export const ruleKinds = [fastForward, merge] as const
 export const ruleShape = z.discriminatedUnion('kind', shapesOf(ruleKinds))
 
 /** The kind of that name; undefined for none. */
-export const ruleKind = (kind: unknown): RuleKind | undefined => kindNamed<RuleKind>(ruleKinds as unknown as readonly RuleKind[], kind)
+export const ruleKind = (kind: unknown): RuleKind | undefined => kindNamed<RuleKind>(ruleKinds, kind)

@@ -10,4 +10,4 @@ export const reporterShape = z.discriminatedUnion('kind', shapesOf(reporterKinds
 
 /** The kind of that name; undefined for none. */
 export const reporterKind = (kind: unknown): ReporterKind | undefined =>
-  kindNamed<ReporterKind>(reporterKinds as unknown as readonly ReporterKind[], kind)
+  kindNamed<ReporterKind>(reporterKinds, kind)

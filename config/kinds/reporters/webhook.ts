@@ -9,12 +9,17 @@ const shape = z.strictObject({
   kind: z.literal('webhook'),
   ...reporterOptions(),
   url: z
-    .union([webUrl(), secretRef()], {error: 'expected an address such as https://hooks.example.org/ci, or {secret: NAME} of one'})
+    .union([webUrl(), secretRef()], {
+      error: 'expected an address such as https://hooks.example.org/ci, or {secret: NAME} of one',
+    })
     .describe('Where to post: an address, or `{secret: NAME}` of one.'),
-  dialect: z.enum(['json'], {error: 'expected json'}).default('json').describe("What to post: `json` is Ostler's own."),
+  dialect: z
+    .enum(['json'], {error: 'expected json'})
+    .prefault('json')
+    .describe("What to post: `json` is Ostler's own."),
   secret: secretRef()
     .nullable()
-    .default(null)
+    .prefault(null)
     .describe('Signs the body: `X-Ostler-Signature-256: sha256=` and its HMAC-SHA256 in hexadecimal.'),
 })
 

@@ -20,19 +20,27 @@ const parameterShape = z.strictObject(
     name: propertyName().describe('The property it sets.'),
     kind: z
       .enum(kinds, {error: `expected one of ${kinds.join(', ')}`})
-      .default('string')
+      .prefault('string')
       .describe('`string` is one line, `text` has many, `choice` is one of `choices`.'),
     label: line().optional().describe('What the form calls it. Default: its name.'),
-    required: flag().default(false).describe('It must be given.'),
+    required: flag().prefault(false).describe('It must be given.'),
     default: z
       .union([z.string(), z.number(), z.boolean()], {error: 'expected text, a number, true or false'})
       .nullable()
-      .default(null)
+      .prefault(null)
       .describe('What it is when not given. `null`: the property is not set.'),
-    choices: list(z.string({error: 'expected text'}), 'texts').default([]).describe('What may be chosen.'),
-    pattern: pattern().nullable().default(null).describe('A linear-time (RE2) pattern that a text must match whole.'),
-    min: limit().nullable().default(null).describe('The least integer, or the least length of a text.'),
-    max: limit().nullable().default(null).describe('The greatest integer, or the greatest length of a text.'),
+    choices: list(z.string({error: 'expected text'}), 'texts')
+      .prefault([])
+      .describe('What may be chosen.'),
+    pattern: pattern()
+      .nullable()
+      .prefault(null)
+      .describe('A linear-time (RE2) pattern that a text must match whole.'),
+    min: limit().nullable().prefault(null).describe('The least integer, or the least length of a text.'),
+    max: limit()
+      .nullable()
+      .prefault(null)
+      .describe('The greatest integer, or the greatest length of a text.'),
   },
   {error: 'expected a parameter such as {name: issue, kind: integer}'},
 )
@@ -41,9 +49,17 @@ const shape = z.strictObject({
   kind: z.literal('force'),
   ...schedulerOptions(),
   label: line().optional().describe('What the form calls it. Default: its name.'),
-  source: thingName().nullable().default(null).describe('What a branch and revision are of. Default: the source that its first builder checks out.'),
-  branch: branchName().nullable().default(null).describe("The branch when none is asked for. Default: the source's first."),
-  parameters: list(parameterShape, 'parameters').default([]).describe('What may be given, each as a property of the build.'),
+  source: thingName()
+    .nullable()
+    .prefault(null)
+    .describe('What a branch and revision are of. Default: the source that its first builder checks out.'),
+  branch: branchName()
+    .nullable()
+    .prefault(null)
+    .describe("The branch when none is asked for. Default: the source's first."),
+  parameters: list(parameterShape, 'parameters')
+    .prefault([])
+    .describe('What may be given, each as a property of the build.'),
 })
 
 /** The scheduler kind `force`. */
@@ -58,7 +74,8 @@ parameters:
   - {name: issue, kind: integer, required: true, min: 1}
 `,
   references: {builders: 'builder', source: 'source'},
-  check: ({parameters}) => (parameters ?? []).flatMap((parameter, at) => parameterFaults(asParameter(parameter), at)),
+  check: ({parameters}) =>
+    (parameters ?? []).flatMap((parameter, at) => parameterFaults(asParameter(parameter), at)),
   sets: ({parameters}) => (parameters ?? []).map(({name}) => name),
   resolve: (options, surroundings) => {
     const source = options.source ?? firstSource(options.builders, surroundings)
@@ -79,15 +96,25 @@ const asParameter = (parameter: z.output<typeof parameterShape>): Parameter => (
 })
 
 function parameterFaults(parameter: Parameter, at: number): readonly Fault[] {
-  const fault = (option: keyof Parameter, message: string): Fault => ({path: ['parameters', at, option], message})
+  const fault = (option: keyof Parameter, message: string): Fault => ({
+    path: ['parameters', at, option],
+    message,
+  })
   const faults: Fault[] = []
-  if (Object.hasOwn(builtinProperties, parameter.name)) faults.push(fault('name', `every build has its own ${parameter.name}; choose another name`))
-  if (parameter.kind === 'choice' && parameter.choices.length === 0) faults.push(fault('choices', 'a choice needs choices'))
-  if (parameter.kind !== 'choice' && parameter.choices.length > 0) faults.push(fault('choices', `only a choice has choices, not ${parameter.kind}`))
-  if (parameter.pattern !== null && !isText(parameter)) faults.push(fault('pattern', `only string and text have a pattern, not ${parameter.kind}`))
-  if (parameter.min !== null && !isMeasured(parameter)) faults.push(fault('min', `a ${parameter.kind} has no least value`))
-  if (parameter.max !== null && !isMeasured(parameter)) faults.push(fault('max', `a ${parameter.kind} has no greatest value`))
-  if (parameter.min !== null && parameter.max !== null && parameter.min > parameter.max) faults.push(fault('max', `the greatest value is below the least, ${String(parameter.min)}`))
+  if (Object.hasOwn(builtinProperties, parameter.name))
+    faults.push(fault('name', `every build has its own ${parameter.name}; choose another name`))
+  if (parameter.kind === 'choice' && parameter.choices.length === 0)
+    faults.push(fault('choices', 'a choice needs choices'))
+  if (parameter.kind !== 'choice' && parameter.choices.length > 0)
+    faults.push(fault('choices', `only a choice has choices, not ${parameter.kind}`))
+  if (parameter.pattern !== null && !isText(parameter))
+    faults.push(fault('pattern', `only string and text have a pattern, not ${parameter.kind}`))
+  if (parameter.min !== null && !isMeasured(parameter))
+    faults.push(fault('min', `a ${parameter.kind} has no least value`))
+  if (parameter.max !== null && !isMeasured(parameter))
+    faults.push(fault('max', `a ${parameter.kind} has no greatest value`))
+  if (parameter.min !== null && parameter.max !== null && parameter.min > parameter.max)
+    faults.push(fault('max', `the greatest value is below the least, ${String(parameter.min)}`))
   if (parameter.default !== null && faults.length === 0) {
     const wrong = valueFault(parameter, parameter.default)
     if (wrong !== null) faults.push(fault('default', wrong))
@@ -108,7 +135,10 @@ function valueFault(parameter: Parameter, value: Property): string | null {
     return max !== null && value > max ? `expected at most ${String(max)}` : null
   }
   if (typeof value !== 'string') return 'expected text'
-  if (kind === 'choice') return choices.includes(value) ? null : `expected one of ${choices.join(', ')}${didYouMean(value, choices)}`
+  if (kind === 'choice')
+    return choices.includes(value)
+      ? null
+      : `expected one of ${choices.join(', ')}${didYouMean(value, choices)}`
   return textFault(parameter, value)
 }
 
@@ -132,7 +162,10 @@ function typed({kind}: Parameter, value: unknown): unknown {
 
 export type ReadParameters =
   | {readonly properties: Readonly<Record<string, Property>>; readonly problems: readonly []}
-  | {readonly properties: null; readonly problems: readonly {readonly path: string; readonly message: string}[]}
+  | {
+      readonly properties: null
+      readonly problems: readonly {readonly path: string; readonly message: string}[]
+    }
 
 /** The properties that given parameters come to, or every problem. Texts are read as a form's fields. */
 export function readParameters(scheduler: Force, input: Readonly<Record<string, unknown>>): ReadParameters {
@@ -140,7 +173,8 @@ export function readParameters(scheduler: Force, input: Readonly<Record<string, 
   const properties: [string, Property][] = []
   const known = scheduler.parameters.map(({name}) => name)
   for (const name of Object.keys(input)) {
-    if (!known.includes(name)) problems.push({path: `parameters.${name}`, message: `unknown parameter${didYouMean(name, known)}`})
+    if (!known.includes(name))
+      problems.push({path: `parameters.${name}`, message: `unknown parameter${didYouMean(name, known)}`})
   }
   for (const parameter of scheduler.parameters) {
     const given = Object.hasOwn(input, parameter.name) ? typed(parameter, input[parameter.name]) : undefined
@@ -154,5 +188,7 @@ export function readParameters(scheduler: Force, input: Readonly<Record<string, 
     if (wrong === null) properties.push([parameter.name, value as Property])
     else problems.push({path: `parameters.${parameter.name}`, message: wrong})
   }
-  return problems.length > 0 ? {properties: null, problems} : {properties: Object.fromEntries(properties), problems: []}
+  return problems.length > 0
+    ? {properties: null, problems}
+    : {properties: Object.fromEntries(properties), problems: []}
 }

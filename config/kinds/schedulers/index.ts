@@ -12,4 +12,4 @@ export const schedulerShape = z.discriminatedUnion('kind', shapesOf(schedulerKin
 
 /** The kind of that name; undefined for none. */
 export const schedulerKind = (kind: unknown): SchedulerKind | undefined =>
-  kindNamed<SchedulerKind>(schedulerKinds as unknown as readonly SchedulerKind[], kind)
+  kindNamed<SchedulerKind>(schedulerKinds, kind)

@@ -12,13 +12,21 @@ const shape = z.strictObject({
   ...schedulerOptions(),
   cron: cron().describe('When: minute, hour, day of the month, month, day of the week.'),
   timezone: timezone().optional().describe("The time zone of `cron`. Default: the document's."),
-  source: thingName().nullable().default(null).describe('What it builds. Default: the source that its first builder checks out.'),
-  branch: branchName().nullable().default(null).describe("The branch whose tip it builds. Default: the source's first."),
-  onlyIfChanged: flag().default(false).describe('Only when the branch has moved since the last time.'),
+  source: thingName()
+    .nullable()
+    .prefault(null)
+    .describe('What it builds. Default: the source that its first builder checks out.'),
+  branch: branchName()
+    .nullable()
+    .prefault(null)
+    .describe("The branch whose tip it builds. Default: the source's first."),
+  onlyIfChanged: flag().prefault(false).describe('Only when the branch has moved since the last time.'),
   missed: z
     .enum(missed, {error: `expected one of ${missed.join(', ')}`})
-    .default('once')
-    .describe('Due times that passed while no master ran: `once` makes up for all of them with one build, `skip` forgets them.'),
+    .prefault('once')
+    .describe(
+      'Due times that passed while no master ran: `once` makes up for all of them with one build, `skip` forgets them.',
+    ),
 })
 
 /** The scheduler kind `nightly`. */

@@ -11,20 +11,27 @@ const shape = z.strictObject({
   kind: z.literal('singleBranch'),
   ...schedulerOptions(),
   source: thingName().describe('The source whose changes it builds.'),
-  branch: branchGlob().describe('The branch, by name or glob (`release/*`; each branch is settled for itself).'),
+  branch: branchGlob().describe(
+    'The branch, by name or glob (`release/*`; each branch is settled for itself).',
+  ),
   treeStableTimer: durationOrZero('30s')
     .nullable()
-    .default(null)
-    .describe('Quiet time on the branch before its changes are built together, at the newest. `null` builds each change at once.'),
+    .prefault(null)
+    .describe(
+      'Quiet time on the branch before its changes are built together, at the newest. `null` builds each change at once.',
+    ),
   files: list(glob(), 'globs')
-    .default([])
-    .describe('Only changes that touch a file matching one of these globs, and none that begins with `!`. Empty: all.'),
+    .prefault([])
+    .describe(
+      'Only changes that touch a file matching one of these globs, and none that begins with `!`. Empty: all.',
+    ),
 })
 
 /** The scheduler kind `singleBranch`. */
 export const singleBranch = defineScheduler({
   kind: 'singleBranch',
-  summary: 'Build the changes of a branch, each at once or together when the tree has been quiet for a while.',
+  summary:
+    'Build the changes of a branch, each at once or together when the tree has been quiet for a while.',
   shape,
   example: `kind: singleBranch
 name: devel
@@ -82,7 +89,8 @@ export function settle(scheduler: SingleBranch, held: readonly HeldChange[], now
     const newest = changes.at(-1)
     if (!newest) continue
     const stableAtMs = Math.max(...changes.map(({heldAtMs}) => heldAtMs)) + quietMs
-    if (stableAtMs <= nowMs) builds.push({branch, revision: newest.revision, changes: changes.map(({id}) => id)})
+    if (stableAtMs <= nowMs)
+      builds.push({branch, revision: newest.revision, changes: changes.map(({id}) => id)})
     else lookAtMs = Math.min(lookAtMs ?? stableAtMs, stableAtMs)
   }
   return {builds, lookAtMs}

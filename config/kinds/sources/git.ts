@@ -10,15 +10,20 @@ const shape = z.strictObject({
   kind: z.literal('git'),
   name: thingName().describe('What schedulers, steps and promotions call it.'),
   url: repositoryUrl().describe('Where the repository is: https, ssh, git or a path on the master.'),
-  branches: someOf(branchGlob(), 'branch').prefault(['main']).describe('The branches to watch, by name or glob (`release/*`).'),
-  pollInterval: duration('60s').prefault('60s').describe('Time between looks. A webhook source may wake it sooner.'),
+  branches: someOf(branchGlob(), 'branch')
+    .prefault(['main'])
+    .describe('The branches to watch, by name or glob (`release/*`).'),
+  pollInterval: duration('60s')
+    .prefault('60s')
+    .describe('Time between looks. A webhook source may wake it sooner.'),
   credentials: credentials().optional().describe('What opens the repository. Nothing for a public one.'),
 })
 
 /** The source kind `git`. */
 export const git = defineSource({
   kind: 'git',
-  summary: 'Poll a git repository for new commits; every commit of a push becomes a change, in order and once.',
+  summary:
+    'Poll a git repository for new commits; every commit of a push becomes a change, in order and once.',
   shape,
   example: `kind: git
 name: project

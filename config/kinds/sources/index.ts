@@ -10,5 +10,4 @@ export const sourceKinds = [git, webhook] as const
 export const sourceShape = z.discriminatedUnion('kind', shapesOf(sourceKinds))
 
 /** The kind of that name; undefined for none. */
-export const sourceKind = (kind: unknown): SourceKind | undefined =>
-  kindNamed<SourceKind>(sourceKinds as unknown as readonly SourceKind[], kind)
+export const sourceKind = (kind: unknown): SourceKind | undefined => kindNamed<SourceKind>(sourceKinds, kind)

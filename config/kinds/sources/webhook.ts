@@ -14,13 +14,17 @@ const shape = z.strictObject({
   dialect: z
     .enum(dialects, {error: `expected one of ${dialects.join(', ')}`})
     .describe('Who posts. `gitea` also is Forgejo.'),
-  secret: secretRef().describe('The secret shared with the forge: GitHub and Gitea sign each delivery with it, GitLab sends it.'),
+  secret: secretRef().describe(
+    'The secret shared with the forge: GitHub and Gitea sign each delivery with it, GitLab sends it.',
+  ),
   repositories: list(z.string({error: 'expected a clone URL or owner/name'}).min(1), 'repositories')
-    .default([])
-    .describe('Repositories (clone URLs or `owner/name`) to listen to. Empty: all whose hook knows the secret.'),
+    .prefault([])
+    .describe(
+      'Repositories (clone URLs or `owner/name`) to listen to. Empty: all whose hook knows the secret.',
+    ),
   wakes: thingName()
     .nullable()
-    .default(null)
+    .prefault(null)
     .describe('A git source to look at once when a push is told, instead of recording what the hook says.'),
 })
 
@@ -59,19 +63,26 @@ export type Signature =
 export function signature(dialect: WebhookSource['dialect'], headers: HookHeaders): Signature {
   if (dialect === 'gitlab') {
     const token = header(headers, 'x-gitlab-token')
-    return token === null ? {proof: 'none', because: 'the header X-Gitlab-Token is missing'} : {proof: 'token', token}
+    return token === null
+      ? {proof: 'none', because: 'the header X-Gitlab-Token is missing'}
+      : {proof: 'token', token}
   }
   const [name, prefix] = dialect === 'github' ? ['X-Hub-Signature-256', 'sha256='] : ['X-Gitea-Signature', '']
   const value = header(headers, name.toLowerCase())
   if (value === null) return {proof: 'none', because: `the header ${name} is missing`}
   const hex = value.startsWith(prefix) ? value.slice(prefix.length).toLowerCase() : ''
-  if (!/^[0-9a-f]{64}$/.test(hex)) return {proof: 'none', because: `the header ${name} is no HMAC-SHA256 in hexadecimal`}
+  if (!/^[0-9a-f]{64}$/.test(hex))
+    return {proof: 'none', because: `the header ${name} is no HMAC-SHA256 in hexadecimal`}
   return {proof: 'hmac', hex}
 }
 
 /** The forge's own id of a delivery, the same when it is repeated; null where it sends none. */
 export function deliveryOf(dialect: WebhookSource['dialect'], headers: HookHeaders): string | null {
-  const names = {github: ['x-github-delivery'], gitea: ['x-gitea-delivery'], gitlab: ['idempotency-key', 'x-gitlab-event-uuid']}
+  const names = {
+    github: ['x-github-delivery'],
+    gitea: ['x-gitea-delivery'],
+    gitlab: ['idempotency-key', 'x-gitlab-event-uuid'],
+  }
   const id = names[dialect].map((name) => header(headers, name)).find((value) => value !== null) ?? null
   return id === null ? null : id.slice(0, 200)
 }
@@ -93,7 +104,12 @@ export interface HookChange {
 
 /** What a delivery says: changes in order, nothing to do with the reason, or not readable with the reason. */
 export type HookReading =
-  | {readonly reading: 'changes'; readonly repository: string; readonly branch: string; readonly changes: readonly HookChange[]}
+  | {
+      readonly reading: 'changes'
+      readonly repository: string
+      readonly branch: string
+      readonly changes: readonly HookChange[]
+    }
   | {readonly reading: 'nothing'; readonly because: string}
   | {readonly reading: 'malformed'; readonly because: string}
 
@@ -152,7 +168,10 @@ export function readHook(source: WebhookSource, headers: HookHeaders, body: unkn
   const parsed = pushShape.safeParse(body)
   if (!parsed.success) {
     const [issue] = parsed.error.issues
-    return {reading: 'malformed', because: `not a push: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`}
+    return {
+      reading: 'malformed',
+      because: `not a push: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`,
+    }
   }
   const push = parsed.data
   const repository = push.project ?? push.repository
@@ -160,12 +179,19 @@ export function readHook(source: WebhookSource, headers: HookHeaders, body: unkn
   const names = namesOf(repository)
   const [name] = names
   if (name === undefined) return {reading: 'malformed', because: 'the push names no repository'}
-  if (!listens(source, names)) return {reading: 'nothing', because: `${name} is not one of this source's repositories`}
-  if (!push.ref.startsWith('refs/heads/')) return {reading: 'nothing', because: `${push.ref.slice(0, 200)} is not a branch`}
+  if (!listens(source, names))
+    return {reading: 'nothing', because: `${name} is not one of this source's repositories`}
+  if (!push.ref.startsWith('refs/heads/'))
+    return {reading: 'nothing', because: `${push.ref.slice(0, 200)} is not a branch`}
   const branch = push.ref.slice('refs/heads/'.length)
   if (noRevision.test(push.after)) return {reading: 'nothing', because: `the branch ${branch} was deleted`}
   const commits = inOrder(push.commits ?? [], push.after, push.head_commit)
-  return {reading: 'changes', repository: name, branch, changes: commits.map((commit) => changeOf(commit, name, branch))}
+  return {
+    reading: 'changes',
+    repository: name,
+    branch,
+    changes: commits.map((commit) => changeOf(commit, name, branch)),
+  }
 }
 
 /** The changes of a verified delivery, in order; none when it tells of nothing to build. */
@@ -177,7 +203,9 @@ export function changesOf(source: WebhookSource, headers: HookHeaders, body: unk
 function eventOf(dialect: WebhookSource['dialect'], headers: HookHeaders, body: unknown): string {
   if (dialect !== 'gitlab') return (header(headers, `x-${dialect}-event`) ?? 'nothing known').slice(0, 100)
   const told = z.object({object_kind: text}).safeParse(body)
-  return told.success ? told.data.object_kind.slice(0, 100) : (header(headers, 'x-gitlab-event') ?? 'nothing known').slice(0, 100)
+  return told.success
+    ? told.data.object_kind.slice(0, 100)
+    : (header(headers, 'x-gitlab-event') ?? 'nothing known').slice(0, 100)
 }
 
 /** The repository's names, its clone URL first. */
@@ -193,16 +221,25 @@ const namesOf = (repository: Repository): string[] =>
     repository.path_with_namespace,
   ].filter((each) => typeof each === 'string' && each !== '') as string[]
 
-const bare = (name: string): string => name.toLowerCase().replace(/\/+$/, '').replace(/\.git$/, '')
+const bare = (name: string): string =>
+  name
+    .toLowerCase()
+    .replace(/\/+$/, '')
+    .replace(/\.git$/, '')
 
 const listens = (source: WebhookSource, names: readonly string[]): boolean =>
-  source.repositories.length === 0 || source.repositories.some((wanted) => names.some((name) => bare(name) === bare(wanted)))
+  source.repositories.length === 0 ||
+  source.repositories.some((wanted) => names.some((name) => bare(name) === bare(wanted)))
 
 /**
  * A push's commits, oldest first and ending at the branch's new tip. Gitea lists the newest first; a forge cuts long
  * lists, and lists none for a new branch or one that was moved back: then the tip alone is the change.
  */
-function inOrder(commits: readonly Commit[], tip: string, head: Commit | null | undefined): readonly Commit[] {
+function inOrder(
+  commits: readonly Commit[],
+  tip: string,
+  head: Commit | null | undefined,
+): readonly Commit[] {
   const newestFirst = commits.length > 1 && commits[0]?.id === tip
   const ordered = newestFirst ? commits.toReversed() : commits
   if (ordered.some(({id}) => id === tip)) return ordered

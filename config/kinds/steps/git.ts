@@ -20,16 +20,25 @@ const shape = z.strictObject({
   repository: z
     .string({error: 'expected the name of a git source, or where the repository is'})
     .describe("The name of a git change source, or a repository's URL."),
-  branch: template().optional().describe("Default: the build's branch of this repository, else the source's first. Text with holes."),
+  branch: template()
+    .optional()
+    .describe("Default: the build's branch of this repository, else the source's first. Text with holes."),
   revision: template()
     .optional()
-    .describe("Default: the build's revision of this repository, else the tip of the branch. Text with holes."),
+    .describe(
+      "Default: the build's revision of this repository, else the tip of the branch. Text with holes.",
+    ),
   mode: z
     .enum(modes, {error: `expected one of ${modes.join(', ')}`})
-    .default('incremental')
-    .describe('`incremental` keeps untracked files, `clean` removes them (also ignored ones), `fresh` starts with an empty directory.'),
-  depth: count(1, 1_000_000).nullable().default(null).describe('Fetch only so many commits. `null` fetches all.'),
-  submodules: flag().default(false).describe('Check out submodules too, at all depths.'),
+    .prefault('incremental')
+    .describe(
+      '`incremental` keeps untracked files, `clean` removes them (also ignored ones), `fresh` starts with an empty directory.',
+    ),
+  depth: count(1, 1_000_000)
+    .nullable()
+    .prefault(null)
+    .describe('Fetch only so many commits. `null` fetches all.'),
+  submodules: flag().prefault(false).describe('Check out submodules too, at all depths.'),
   credentials: credentials().optional().describe("What opens the repository. Default: the source's."),
   workdir: workdir(),
   // As in Buildbot: without the source nothing else makes sense.
@@ -46,11 +55,16 @@ export const git = defineStep({
 repository: project
 mode: incremental
 `,
-  check: (options, names) => [...workdirFaults(options.workdir), ...repositoryFaults(options.repository, names)],
+  check: (options, names) => [
+    ...workdirFaults(options.workdir),
+    ...repositoryFaults(options.repository, names),
+  ],
   sets: ({repository}) => ['gotRevision', ...(repository === undefined ? [] : [`gotRevision.${repository}`])],
   expand: (options, name, expansion) => {
     const source = sourceOf(options.repository, expansion)
-    const stamp = expansion.sourceStamps.find(({repository}) => repository === options.repository || repository === source?.url)
+    const stamp = expansion.sourceStamps.find(
+      ({repository}) => repository === options.repository || repository === source?.url,
+    )
     const branch = stamp?.branch ?? source?.branches.find((each) => !isGlob(each)) ?? ''
     // A branch of one's own does not have the build's revision: its tip is meant.
     const revision = options.branch === undefined ? (stamp?.revision ?? '') : ''
@@ -95,5 +109,7 @@ function repositoryFaults(repository: string | undefined, {gitSource}: Names): r
     const message = repositoryFault(repository)
     return message === null ? [] : [{path: ['repository'], message}]
   }
-  return [{path: ['repository'], message: `no git source named ${repository}${didYouMean(repository, gitSource)}`}]
+  return [
+    {path: ['repository'], message: `no git source named ${repository}${didYouMean(repository, gitSource)}`},
+  ]
 }

@@ -14,7 +14,7 @@ export const stepKinds = [git, shell, setPropertyFromCommand, upload] as const
 export const stepShape = z.discriminatedUnion('kind', shapesOf(stepKinds))
 
 /** The kind of that name; undefined for none. */
-export const stepKind = (kind: unknown): StepKind | undefined => kindNamed<StepKind>(stepKinds as unknown as readonly StepKind[], kind)
+export const stepKind = (kind: unknown): StepKind | undefined => kindNamed<StepKind>(stepKinds, kind)
 
 /** One configured step as part of a plan. */
 export function expandStep(step: Step, expansion: Expansion): PlanStep {

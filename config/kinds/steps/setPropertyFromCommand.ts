@@ -2,11 +2,21 @@
 import {z} from 'zod'
 import {builtinProperties} from '../../terms/interpolation.ts'
 import {propertyName} from '../../terms/names.ts'
-import {commandOptions, defineStep, flowOf, flowOptions, limitOptions, programOf, workdirFaults} from '../step.ts'
+import {
+  commandOptions,
+  defineStep,
+  flowOf,
+  flowOptions,
+  limitOptions,
+  programOf,
+  workdirFaults,
+} from '../step.ts'
 
 const shape = z.strictObject({
   kind: z.literal('setPropertyFromCommand'),
-  property: propertyName().describe('The property to set to what the command prints on standard output, without white space at its ends.'),
+  property: propertyName().describe(
+    'The property to set to what the command prints on standard output, without white space at its ends.',
+  ),
   ...commandOptions(),
   ...flowOptions(false),
   ...limitOptions(),

@@ -2,7 +2,16 @@
 import {z} from 'zod'
 import {template} from '../../terms/interpolation.ts'
 import {pattern} from '../../terms/patterns.ts'
-import {commandOptions, defineStep, flowOf, flowOptions, limitOptions, oneOrMany, programOf, workdirFaults} from '../step.ts'
+import {
+  commandOptions,
+  defineStep,
+  flowOf,
+  flowOptions,
+  limitOptions,
+  oneOrMany,
+  programOf,
+  workdirFaults,
+} from '../step.ts'
 
 const shape = z.strictObject({
   kind: z.literal('shell'),
@@ -11,11 +20,17 @@ const shape = z.strictObject({
   ...limitOptions(),
   warningPattern: pattern()
     .nullable()
-    .default(null)
-    .describe('A linear-time (RE2) pattern; each line it finds counts as a warning, and a step that succeeds with warnings has the result `warnings`.'),
+    .prefault(null)
+    .describe(
+      'A linear-time (RE2) pattern; each line it finds counts as a warning, and a step that succeeds with warnings has the result `warnings`.',
+    ),
   tests: z
     .strictObject(
-      {junit: oneOrMany(template(), 'a glob such as reports/*.xml').describe('Reports to read when it ends: globs below `workdir`.')},
+      {
+        junit: oneOrMany(template(), 'a glob such as reports/*.xml').describe(
+          'Reports to read when it ends: globs below `workdir`.',
+        ),
+      },
       {error: 'expected reports such as {junit: reports/*.xml}'},
     )
     .optional()

@@ -6,10 +6,12 @@ import {defineStep, flowOf, flowOptions, oneOrMany, workdir, workdirFaults} from
 
 const shape = z.strictObject({
   kind: z.literal('upload'),
-  files: oneOrMany(template(), 'a glob such as dist/*').describe('What to keep: globs below `workdir`. Text with holes.'),
+  files: oneOrMany(template(), 'a glob such as dist/*').describe(
+    'What to keep: globs below `workdir`. Text with holes.',
+  ),
   artifact: template().describe("The artifact's name. Text with holes."),
   workdir: workdir(),
-  optional: flag().default(false).describe('Finding nothing to keep is no failure.'),
+  optional: flag().prefault(false).describe('Finding nothing to keep is no failure.'),
   // As in Buildbot, where a transfer that fails ends the build.
   ...flowOptions(true),
 })
@@ -26,7 +28,9 @@ when: "result == 'success'"
 `,
   check: (options) => [
     ...workdirFaults(options.workdir),
-    ...(options.artifact?.length === 0 ? [{path: ['artifact'], message: "expected the artifact's name"}] : []),
+    ...(options.artifact?.length === 0
+      ? [{path: ['artifact'], message: "expected the artifact's name"}]
+      : []),
   ],
   expand: (options, name) => ({
     ...flowOf('upload', name, options),

@@ -90,8 +90,11 @@ function sortEvents({from, to, needs, moments}: ScaleInput) {
   const starts = new Map<number, Need[]>()
   const momentsAt = new Map<number, Moment[]>()
   for (const need of needs) {
-    all.add(within(need.from)).add(within(need.to))
-    push(starts, within(need.from), {...need, to: within(need.to)})
+    const end = within(need.to)
+    // Something that began and ended in one instant still needs its height.
+    const start = within(Math.min(need.from, end - 1))
+    all.add(start).add(end)
+    push(starts, start, {...need, to: end})
   }
   for (const moment of moments) {
     all.add(within(moment.at))

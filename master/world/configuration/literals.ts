@@ -50,7 +50,10 @@ export function instrument(bundle: string): Instrumented {
     if (node.type !== 'ObjectExpression' && node.type !== 'ArrayExpression') continue
     const id = String(literals.length)
     literals.push({start: node.start, keys: keysOf(node)})
-    insertions.push({offset: node.start, text: `($ostler.begin(${id}),$ostler.made(`}, {offset: node.end, text: `,${id}))`})
+    insertions.push(
+      {offset: node.start, text: `($ostler.begin(${id}),$ostler.made(`},
+      {offset: node.end, text: `,${id}))`},
+    )
     if (node.type === 'ObjectExpression') {
       for (const property of node['properties'] as AnyNode[]) {
         if (property.type !== 'SpreadElement') continue
@@ -93,7 +96,11 @@ function insert(bundle: string, insertions: readonly Insertion[]): Omit<Instrume
   let line = 1
   let lineStart = 0
   for (const {offset, text} of sorted) {
-    for (let feed = bundle.indexOf('\n', Math.max(done, lineStart)); feed !== -1 && feed < offset; feed = bundle.indexOf('\n', feed + 1)) {
+    for (
+      let feed = bundle.indexOf('\n', Math.max(done, lineStart));
+      feed !== -1 && feed < offset;
+      feed = bundle.indexOf('\n', feed + 1)
+    ) {
       line++
       lineStart = feed + 1
     }
@@ -105,7 +112,11 @@ function insert(bundle: string, insertions: readonly Insertion[]): Omit<Instrume
   return {code: pieces.join(''), columnBefore: (at, column) => columnBefore(shifts, at, column)}
 }
 
-function columnBefore(shifts: readonly {line: number; column: number; length: number}[], line: number, column: number): number {
+function columnBefore(
+  shifts: readonly {line: number; column: number; length: number}[],
+  line: number,
+  column: number,
+): number {
   let shifted = 0
   for (const shift of shifts) {
     if (shift.line !== line) continue

@@ -93,12 +93,16 @@ function examine(root: unknown, origins: Origins) {
     if (message !== null || typeof value !== 'object' || value === null) return
     made[JSON.stringify(path)] = origins.of(value)
     above.add(value)
-    if (Array.isArray(value)) value.forEach((item, at) => { visit(item, [...path, at]) })
+    if (Array.isArray(value))
+      value.forEach((item, at) => {
+        visit(item, [...path, at])
+      })
     else for (const [key, item] of Object.entries(value)) if (item !== undefined) visit(item, [...path, key])
     above.delete(value)
   }
   visit(root, [])
-  if (seen > valuesMost) faults.push({path: [], message: `a configuration has at most ${String(valuesMost)} values`})
+  if (seen > valuesMost)
+    faults.push({path: [], message: `a configuration has at most ${String(valuesMost)} values`})
   return {made, faults: faults.slice(0, 200)}
 }
 
@@ -123,7 +127,8 @@ class Places {
   readonly #configModule: string
 
   constructor({code, map}: Bundle, directory: string, configModule: string) {
-    for (let feed = code.indexOf('\n'); feed !== -1; feed = code.indexOf('\n', feed + 1)) this.#starts.push(feed + 1)
+    for (let feed = code.indexOf('\n'); feed !== -1; feed = code.indexOf('\n', feed + 1))
+      this.#starts.push(feed + 1)
     this.#map = map
     this.#directory = directory
     this.#configModule = configModule
@@ -134,7 +139,9 @@ class Places {
     const entry = this.#map.findEntry(line - 1, column)
     if (!('originalSource' in entry)) return null
     const file = resolve(this.#directory, entry.originalSource)
-    return file === this.#configModule ? null : {file, line: entry.originalLine + 1, column: entry.originalColumn + 1}
+    return file === this.#configModule
+      ? null
+      : {file, line: entry.originalLine + 1, column: entry.originalColumn + 1}
   }
 
   ofOffset(offset: number): SourcePlace | null {
@@ -149,7 +156,11 @@ class Places {
 }
 
 /** The literals that the data was made from, with their places. */
-function literalsOf(made: Readonly<Record<string, readonly number[]>>, {literals}: Instrumented, places: Places) {
+function literalsOf(
+  made: Readonly<Record<string, readonly number[]>>,
+  {literals}: Instrumented,
+  places: Places,
+) {
   const used = new Set(Object.values(made).flat())
   const found: Record<string, SourceLiteral> = {}
   for (const id of used) {
@@ -165,7 +176,12 @@ function literalsOf(made: Readonly<Record<string, readonly number[]>>, {literals
 }
 
 /** Where in the bundle an error was thrown, by its stack; null when it does not say. */
-function thrownAt(error: unknown, file: string, {columnBefore}: Instrumented, places: Places): SourcePlace | null {
+function thrownAt(
+  error: unknown,
+  file: string,
+  {columnBefore}: Instrumented,
+  places: Places,
+): SourcePlace | null {
   const stack = error instanceof Error ? (error.stack ?? '') : ''
   for (const frame of stack.split('\n')) {
     const at = frame.lastIndexOf(`${file}:`)
@@ -189,7 +205,11 @@ async function evaluate(entry: string, configModule: string, directory: string):
   } catch (error) {
     if (!isBuildFailure(error)) throw error
     const problems = error.errors.map(({location, text}) => ({
-      place: location && {file: resolve(dirname(entry), location.file), line: location.line, column: location.column + 1},
+      place: location && {
+        file: resolve(dirname(entry), location.file),
+        line: location.line,
+        column: location.column + 1,
+      },
       message: text,
     }))
     return {answer: 'problems', inputs: [entry], problems}
@@ -205,20 +225,32 @@ async function evaluate(entry: string, configModule: string, directory: string):
   try {
     const module = (await import(pathToFileURL(file).href)) as {default?: unknown}
     if (module.default === undefined) {
-      return {answer: 'problems', inputs, problems: [{place: null, message: 'expected "export default defineConfig({...})"'}]}
+      return {
+        answer: 'problems',
+        inputs,
+        problems: [{place: null, message: 'expected "export default defineConfig({...})"'}],
+      }
     }
     const {made, faults} = examine(module.default, origins)
     const data: unknown = faults.length === 0 ? module.default : null
     return {answer: 'data', data, inputs, made, literals: literalsOf(made, instrumented, places), faults}
   } catch (error) {
-    const message = `it throws: ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`.slice(0, 2000)
-    return {answer: 'problems', inputs, problems: [{place: thrownAt(error, file, instrumented, places), message}]}
+    const message =
+      `it throws: ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`.slice(
+        0,
+        2000,
+      )
+    return {
+      answer: 'problems',
+      inputs,
+      problems: [{place: thrownAt(error, file, instrumented, places), message}],
+    }
   }
 }
 
 function write(text: string): void {
   const bytes = Buffer.from(text)
-  for (let done = 0; done < bytes.length; ) done += writeSync(3, bytes, done)
+  for (let done = 0; done < bytes.length;) done += writeSync(3, bytes, done)
 }
 
 const [entry = '', configModule = '', directory = ''] = process.argv.slice(2)

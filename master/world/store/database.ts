@@ -223,9 +223,9 @@ function assemble(engine: Store['engine'], source: DataSource, parts: Parts): St
         }
     },
     async listen(channel, heard) {
-      const first = !parts.ears.has(channel)
+      refuseInside()
       parts.ears.add(channel, heard)
-      if (first) await parts.attend(channel)
+      await parts.attend(channel)
       return async () => {
         parts.ears.remove(channel, heard)
         if (!parts.ears.has(channel) && closing === null) await parts.attend(channel)

@@ -122,7 +122,9 @@ function BuildTable({builds}: {builds: readonly Build[]}) {
         {builds.map((build) => (
           <tr key={build.id}>
             <th scope="row">
-              <Link href={`/builds/${build.id}`}>#{build.number}</Link>
+              <Link href={`/builds/${build.id}`} className="number">
+                #{build.number}
+              </Link>
             </th>
             <td>
               <Link href={`/builds/${build.id}`} tabIndex={-1}>

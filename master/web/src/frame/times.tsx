@@ -2,23 +2,19 @@
 import {sayAgo, sayDuration} from '../../core/say.ts'
 import {useNow} from '../asking.ts'
 
-const clock = new Intl.DateTimeFormat(undefined, {hour: '2-digit', minute: '2-digit'})
-const clockSeconds = new Intl.DateTimeFormat(undefined, {
-  hour: '2-digit',
-  minute: '2-digit',
-  second: '2-digit',
-})
+// Twenty-four hours: the axis has no room for more.
+const clock = new Intl.DateTimeFormat(undefined, {hour: '2-digit', minute: '2-digit', hourCycle: 'h23'})
 const dayAndClock = new Intl.DateTimeFormat(undefined, {
   day: 'numeric',
   month: 'short',
   hour: '2-digit',
   minute: '2-digit',
+  hourCycle: 'h23',
 })
-const day = new Intl.DateTimeFormat(undefined, {weekday: 'short', day: 'numeric', month: 'short'})
+const day = new Intl.DateTimeFormat(undefined, {day: 'numeric', month: 'short'})
 const full = new Intl.DateTimeFormat(undefined, {dateStyle: 'full', timeStyle: 'long'})
 
 export const sayClock = (at: number) => clock.format(at)
-export const sayClockSeconds = (at: number) => clockSeconds.format(at)
 export const sayDay = (at: number) => day.format(at)
 export const sayMoment = (at: number) => dayAndClock.format(at)
 export const sayFully = (at: number) => full.format(at)

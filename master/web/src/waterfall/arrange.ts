@@ -70,6 +70,8 @@ const bunchMs = 60_000
 const bunchShown = 3
 const pendingShown = 3
 const gapPixels = 30
+/** How many screens high the board may become to give steps their room. */
+const screensMax = 8
 
 const startOf = (build: BuildRow) => Date.parse(build.startedAt ?? build.createdAt)
 const endOf = (build: BuildRow, now: number) =>
@@ -107,18 +109,25 @@ export function arrange(board: Waterfall, view: View, now: number, viewPixels: n
     bunchShown,
   )
 
-  const scale = layTime({
-    from,
-    to,
-    pixelsPerMs,
-    gapPixelsMax: view.squeeze ? gapPixels : null,
-    needs: builds.map((build): Need => ({
-      from: startOf(build),
-      to: endOf(build, to),
-      height: leastHeight(build, detail),
-    })),
-    moments: [...moments(changes, 'changes'), ...moments(promotions, 'promotions')],
-  })
+  const layFor = (least: Detail) =>
+    layTime({
+      from,
+      to,
+      pixelsPerMs,
+      gapPixelsMax: view.squeeze ? gapPixels : null,
+      needs: builds.map((build): Need => ({
+        from: startOf(build),
+        to: endOf(build, to),
+        height: leastHeight(build, least),
+      })),
+      moments: [...moments(changes, 'changes'), ...moments(promotions, 'promotions')],
+    })
+  const roomy = layFor(detail)
+  // With hundreds of builders, room for everybody's steps would pull time apart until nothing stands beside anything.
+  const scale =
+    detail === 'steps' && roomy.height > viewPixels * screensMax && bare.length > 12
+      ? layFor('builds')
+      : roomy
 
   const columns = withBlocks(bare, builds, scale, to)
   const place = <T>(one: Bunch<T & {at: number}>): BunchAt<T> => ({...one, top: scale.y(one.at)})
@@ -203,7 +212,11 @@ function withBlocks(
     const lanes = layLanes(
       own.map((build) => {
         const top = scale.y(endOf(build, now))
-        return {id: build.id, top, bottom: Math.max(top + 5, scale.y(startOf(build)))}
+        return {
+          id: build.id,
+          top,
+          bottom: Math.max(top + 5, scale.y(Math.min(startOf(build), endOf(build, now) - 1))),
+        }
       }),
     )
     return {...column, blocks: lanes.map(({id, ...place}) => ({build: byId.get(id)!, ...place}))}

@@ -33,7 +33,7 @@ export interface Sight {
 }
 
 export const bandHeight = 22
-export const headHeight: Record<Arrangement['detail'], number> = {steps: 64, builds: 64, strips: 132}
+export const headHeight: Record<Arrangement['detail'], number> = {steps: 64, builds: 64, strips: 164}
 
 export function BoardView(props: Props) {
   const {board, arrangement, view, change, cursor, marked} = props

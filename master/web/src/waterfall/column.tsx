@@ -98,7 +98,7 @@ function sayState({builder}: Column, running: BuildRow | undefined, now: number)
   if (!running) return builder.state
   if (running.startedAt === null || builder.usualSeconds === null) return 'building'
   const left = Date.parse(running.startedAt) + builder.usualSeconds * 1000 - now
-  return left >= 0 ? `building, ~${sayBriefly(left)} left` : `building, ${sayBriefly(-left)} over`
+  return left >= 0 ? `building, ~${sayBriefly(left)} left` : `building, ${sayBriefly(-left)} overdue`
 }
 
 function Waiting({
@@ -140,11 +140,8 @@ function Waiting({
                 <Mark tone="pending" quiet size={12} />
                 {detail !== 'strips' && (
                   <span>
-                    {why}
-                    <small>
-                      {sayBriefly(now - Date.parse(request.submittedAt))}
-                      {more > 0 && ` · ${String(more)} more`}
-                    </small>
+                    {sayBriefly(now - Date.parse(request.submittedAt))}: {why}
+                    {more > 0 && ` (and ${String(more)} more)`}
                   </span>
                 )}
               </button>
@@ -173,7 +170,12 @@ const Block = memo(function Block(props: BlockProps) {
   const {build, top, bottom, lane, lanes, width, detail} = props
   const tone = toneOf(build)
   const room = width - 4
-  const marks = [props.isCursor && 'cursor', props.isOpen && 'open', props.isDim && 'dim']
+  const marks = [
+    props.isCursor && 'cursor',
+    props.isOpen && 'open',
+    props.isDim && 'dim',
+    room / lanes < 112 && 'slim',
+  ]
     .filter(Boolean)
     .join(' ')
   return (
@@ -210,7 +212,9 @@ function StepLines({build, pixels, now}: {build: BuildRow; pixels: number; now: 
   const {shown, hidden} = stepsToShow(build.steps, Math.floor((pixels - blockHead - 3) / stepLine))
   return (
     <div className="block-steps">
-      {hidden > 0 && <span className="more-steps">{hidden} more steps</span>}
+      {hidden > 0 && pixels >= blockHead + stepLine + 2 && (
+        <span className="more-steps">{hidden} more steps</span>
+      )}
       {[...shown].reverse().map((step) => {
         const took =
           step.startedAt === null

@@ -177,7 +177,7 @@ export const Reasons = ({waiting}: {waiting: PendingRow['waiting']}) =>
   )
 
 export const Fact = ({name, children}: {name: string; children: React.ReactNode}) =>
-  children === null || children === undefined || children === '' ? null : (
+  children === null || children === undefined || children === false || children === '' ? null : (
     <>
       <dt>{name}</dt>
       <dd>{children}</dd>

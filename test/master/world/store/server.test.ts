@@ -2,9 +2,10 @@ import test from 'ava'
 import {createServer, type AddressInfo} from 'node:net'
 import {openStore} from '../../../../master/world/store/database.ts'
 import {shownUrl} from '../../../../master/world/store/reach.ts'
-import {postgresPrograms, startCluster} from '../../../support/cluster.ts'
+import {startCluster} from '../../../support/cluster.ts'
+import {needs} from '../../../support/needs.ts'
 
-const clusterTest = postgresPrograms() === null ? test.skip : test
+const clusterTest = needs('postgresql')
 const stateDir = '/nowhere'
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -12,6 +13,7 @@ clusterTest(
   'a server that restarts breaks what runs, and the store works again with its listeners told',
   async (t) => {
     const cluster = await startCluster()
+    t.teardown(() => cluster.stop())
     const said: string[] = []
     const store = await openStore({url: cluster.url, stateDir, say: (text) => said.push(text)})
     const heard: string[] = []
@@ -26,25 +28,24 @@ clusterTest(
     t.deepEqual(heard, ['', 'ding'])
     t.true(said.some((text) => text.includes('listening to PostgreSQL again')))
     await store.close()
-    await cluster.stop()
   },
 )
 
 clusterTest('masters that start together migrate once', async (t) => {
   const cluster = await startCluster()
+  t.teardown(() => cluster.stop())
   const stores = await Promise.all([1, 2, 3].map(() => openStore({url: cluster.url, stateDir})))
   t.is((await stores[0]?.query('SELECT * FROM migrations'))?.length, 1)
   await Promise.all(stores.map((store) => store.close()))
-  await cluster.stop()
 })
 
 clusterTest('wrong credentials fail at once, with the reason and without the password', async (t) => {
   const cluster = await startCluster()
+  t.teardown(() => cluster.stop())
   const url = cluster.url.replace('postgres@', 'nobody:secret@')
   const refused = await t.throwsAsync(openStore({url, stateDir}))
   t.regex(refused?.message ?? '', /nobody:\*\*\*@.*role "nobody" does not exist/)
   t.notRegex(refused?.message ?? '', /secret/)
-  await cluster.stop()
 })
 
 test('a server that cannot be reached is waited for, and given up with its reason', async (t) => {
