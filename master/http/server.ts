@@ -7,7 +7,12 @@ import fastifyStatic from '@fastify/static'
 import swagger from '@fastify/swagger'
 import websocket from '@fastify/websocket'
 import fastify, {type FastifyInstance} from 'fastify'
-import {jsonSchemaTransform, serializerCompiler, validatorCompiler, type ZodTypeProvider} from 'fastify-type-provider-zod'
+import {
+  jsonSchemaTransform,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from 'fastify-type-provider-zod'
 import {binaryFrameMax} from '../../worker/protocol/messages.ts'
 import {guard} from './access.ts'
 import {EventFeed} from './feed.ts'
@@ -54,7 +59,10 @@ export async function createServer(needs: Needs): Promise<FastifyInstance> {
   })
   app.setErrorHandler(answerErrors(needs.say))
   app.setNotFoundHandler((request, reply) =>
-    sendRefusal(reply, new Refusal(404, 'not-found', `there is nothing at ${request.method} ${request.url.slice(0, 200)}`)),
+    sendRefusal(
+      reply,
+      new Refusal(404, 'not-found', `there is nothing at ${request.method} ${request.url.slice(0, 200)}`),
+    ),
   )
   parseJson(app)
   await app.register(helmet, headers(needs))
@@ -62,7 +70,8 @@ export async function createServer(needs: Needs): Promise<FastifyInstance> {
   guard(app, needs)
   await app.register(rateLimit, {
     global: false,
-    errorResponseBuilder: (_request, {after}) => new Refusal(429, 'too-many', `too many tries; wait ${after}`),
+    errorResponseBuilder: (_request, {after}) =>
+      new Refusal(429, 'too-many', `too many tries; wait ${after}`),
   })
   await app.register(websocket, {
     options: {maxPayload: binaryFrameMax, perMessageDeflate: false},
@@ -80,7 +89,11 @@ export async function createServer(needs: Needs): Promise<FastifyInstance> {
       await api.register(swagger, {
         openapi: {
           openapi: '3.1.0',
-          info: {title: 'Ostler', version: needs.version, description: 'Errors are RFC 9457 problem documents.'},
+          info: {
+            title: 'Ostler',
+            version: needs.version,
+            description: 'Errors are RFC 9457 problem documents.',
+          },
           components: {securitySchemes: {token: {type: 'http', scheme: 'bearer'}}},
           security: [{token: []}],
         },

@@ -46,7 +46,10 @@ export class Stream {
   /** Sends one event. A reader that has a backlog too long is dropped. */
   send({id, event, data}: Happening): void {
     if (this.gone.aborted) return
-    const lines = data.split('\n').map((line) => `data: ${line}\n`).join('')
+    const lines = data
+      .split('\n')
+      .map((line) => `data: ${line}\n`)
+      .join('')
     this.#reply.raw.write(`${id === undefined ? '' : `id: ${id}\n`}event: ${event}\n${lines}\n`)
     if (this.#reply.raw.writableLength > backlogBytesMax) this.#reply.raw.destroy()
   }

@@ -8,7 +8,13 @@ export interface Actor {
   readonly address: string | null
 }
 
-export async function audit(tx: Sql, actor: Actor, action: string, target: string, data: object = {}): Promise<void> {
+export async function audit(
+  tx: Sql,
+  actor: Actor,
+  action: string,
+  target: string,
+  data: object = {},
+): Promise<void> {
   await tx.query('INSERT INTO audit (who, address, action, target, data) VALUES ($1, $2, $3, $4, $5)', [
     actor.who,
     actor.address,

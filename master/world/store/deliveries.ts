@@ -16,14 +16,22 @@ export async function takeDelivery(tx: Sql, source: string, keys: readonly strin
       [source, key],
     )
     if (rows.length > 0) continue
-    const [before] = await tx.query<{answer: object}>('SELECT answer FROM hook_deliveries WHERE source = $1 AND delivery = $2', [source, key])
+    const [before] = await tx.query<{answer: object}>(
+      'SELECT answer FROM hook_deliveries WHERE source = $1 AND delivery = $2',
+      [source, key],
+    )
     return before?.answer ?? {}
   }
   return null
 }
 
 /** Stores what a delivery is answered; answers it as it is stored, so that the first answer and the later ones are one. */
-export async function answerDelivery(tx: Sql, source: string, keys: readonly string[], answer: object): Promise<object> {
+export async function answerDelivery(
+  tx: Sql,
+  source: string,
+  keys: readonly string[],
+  answer: object,
+): Promise<object> {
   const rows = await tx.query<{answer: object}>(
     'UPDATE hook_deliveries SET answer = $3 WHERE source = $1 AND delivery = ANY($2::text[]) RETURNING answer',
     [source, keys, cleanJson(answer)],

@@ -12,22 +12,54 @@ const executable = fileURLToPath(new URL('../../../../bin/ostler.mjs', import.me
 /** Runs the command to its end. */
 function ostler(args: readonly string[], env: Record<string, string> = {}, file = executable) {
   const {OSTLER_TOKEN: _token, OSTLER_MASTER: _master, ...clean} = process.env
-  const child = spawn(process.execPath, [file, ...args], {env: {...clean, ...env}, stdio: ['ignore', 'pipe', 'pipe']})
+  const child = spawn(process.execPath, [file, ...args], {
+    env: {...clean, ...env},
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const heard = {out: '', err: ''}
   child.stdout.on('data', (bytes: Buffer) => (heard.out += bytes.toString()))
   child.stderr.on('data', (bytes: Buffer) => (heard.err += bytes.toString()))
-  return new Promise<{exit: number | null; out: string; err: string}>((resolve) => child.once('close', (exit) => resolve({exit, ...heard})))
+  return new Promise<{exit: number | null; out: string; err: string}>((resolve) =>
+    child.once('close', (exit) => resolve({exit, ...heard})),
+  )
 }
 
 test('help names every verb, the worker too, and suffices', async (t) => {
   const {exit, out} = await ostler(['--help'])
   t.is(exit, 0)
-  for (const verb of ['master', 'worker', 'check-config', 'force', 'builds', 'requests', 'workers', 'promotions', 'log', 'cancel', 'rebuild', 'pause', 'drain', 'resume', 'promote', 'reload', 'token'])
+  for (const verb of [
+    'master',
+    'worker',
+    'check-config',
+    'force',
+    'builds',
+    'requests',
+    'workers',
+    'promotions',
+    'log',
+    'cancel',
+    'rebuild',
+    'pause',
+    'drain',
+    'resume',
+    'promote',
+    'reload',
+    'token',
+  ])
     t.regex(out, new RegExp(`^  ${verb}\\b`, 'm'))
 })
 
 test('wrong usage is 2, a master that is not there 3', async (t) => {
-  for (const args of [[], ['nonsense'], ['builds', '--limit', '0'], ['builds', '--nonsense'], ['token', 'user', 'x'], ['builds', '--master', 'nowhere'], ['force', 'x', '--param', 'y'], ['builds', '--token-file', '/nowhere']]) {
+  for (const args of [
+    [],
+    ['nonsense'],
+    ['builds', '--limit', '0'],
+    ['builds', '--nonsense'],
+    ['token', 'user', 'x'],
+    ['builds', '--master', 'nowhere'],
+    ['force', 'x', '--param', 'y'],
+    ['builds', '--token-file', '/nowhere'],
+  ]) {
     const {exit, err} = await ostler(args)
     t.is(exit, 2, args.join(' '))
     t.not(err, '')
@@ -45,9 +77,15 @@ test('check-config tells every problem at its place', async (t) => {
   const {exit, out, err} = await ostler(['check-config', file])
   t.is(exit, 1)
   t.is(out, '')
-  t.true(err.split('\n').some((line) => line.startsWith(`${file}:3:`) && line.includes('did you mean command?')), err)
+  t.true(
+    err.split('\n').some((line) => line.startsWith(`${file}:3:`) && line.includes('did you mean command?')),
+    err,
+  )
   t.true(err.split('\n').filter((line) => line !== '').length >= 2, err)
-  const json = JSON.parse((await ostler(['check-config', file, '--json'])).out) as {good: boolean; problems: object[]}
+  const json = JSON.parse((await ostler(['check-config', file, '--json'])).out) as {
+    good: boolean
+    problems: object[]
+  }
   t.false(json.good)
 })
 
@@ -64,7 +102,9 @@ eachFront('tokens are made, listed and revoked, and a link to the command works'
   const refused = await ostler(['reload', '--master', base[1] as string], {OSTLER_TOKEN: made.out.trim()})
   t.is(refused.exit, 3)
   t.regex(refused.err, /needs the role operator; ann is developer/)
-  const {items} = JSON.parse((await ostler(['token', 'list', '--json', ...base])).out) as {items: {id: string; name: string}[]}
+  const {items} = JSON.parse((await ostler(['token', 'list', '--json', ...base])).out) as {
+    items: {id: string; name: string}[]
+  }
   const ann = items.find((token) => token.name === 'ann')
   t.is((await ostler(['token', 'revoke', ann?.id ?? '', ...base])).exit, 0)
   t.is((await ostler(['builds', '--master', base[1] as string], {OSTLER_TOKEN: made.out.trim()})).exit, 3)

@@ -20,7 +20,12 @@ async function open(base: string, path: string, headers: Record<string, string> 
     for await (const bytes of response.body as unknown as AsyncIterable<Uint8Array>) {
       rest += Buffer.from(bytes).toString('utf8')
       for (let end = rest.indexOf('\n\n'); end >= 0; end = rest.indexOf('\n\n')) {
-        const fields = Object.fromEntries(rest.slice(0, end).split('\n').map((line) => line.split(/: (.*)/s).slice(0, 2)))
+        const fields = Object.fromEntries(
+          rest
+            .slice(0, end)
+            .split('\n')
+            .map((line) => line.split(/: (.*)/s).slice(0, 2)),
+        )
         rest = rest.slice(end + 2)
         if (fields['event']) got.push(fields as Happening)
       }
@@ -52,12 +57,25 @@ eachFront('events are told as they happen, and from where a reader was cut off',
   await happen(front, 'one')
   await happen(front, 'two')
   const told = await live.take(2)
-  t.deepEqual(told.map(({event, data}) => [event, (JSON.parse(data) as {worker: string}).worker]), [['worker.connected', 'one'], ['worker.connected', 'two']])
+  t.deepEqual(
+    told.map(({event, data}) => [event, (JSON.parse(data) as {worker: string}).worker]),
+    [
+      ['worker.connected', 'one'],
+      ['worker.connected', 'two'],
+    ],
+  )
   live.end()
   await happen(front, 'three')
   for (const headers of [{'last-event-id': told[0]?.id ?? ''}, {}]) {
-    const resumed = await open(base, `/api/v1/events${'last-event-id' in headers ? '' : `?after=${told[0]?.id}`}`, headers as Record<string, string>)
-    t.deepEqual((await resumed.take(2)).map(({data}) => (JSON.parse(data) as {worker: string}).worker), ['two', 'three'])
+    const resumed = await open(
+      base,
+      `/api/v1/events${'last-event-id' in headers ? '' : `?after=${told[0]?.id}`}`,
+      headers as Record<string, string>,
+    )
+    t.deepEqual(
+      (await resumed.take(2)).map(({data}) => (JSON.parse(data) as {worker: string}).worker),
+      ['two', 'three'],
+    )
     resumed.end()
   }
   const all = await open(base, '/api/v1/events?after=0-0&types=worker.connected')
