@@ -23,6 +23,8 @@ import {workerSocket} from './worker-socket.ts'
 
 /** The largest body of an ordinary request. */
 export const bodyBytesMax = 1024 * 1024
+/** How long, in milliseconds, the other sides may take to hang up when the server closes. */
+const farewellMs = 2000
 
 /** The server, ready to listen; closing it ends every stream and tells the workers to dial again. */
 export async function createServer(needs: Needs): Promise<FastifyInstance> {
@@ -39,6 +41,8 @@ export async function createServer(needs: Needs): Promise<FastifyInstance> {
   app.addHook('preClose', (done) => {
     streams.closeAll()
     feed.close()
+    // Who connected and never said anything is not idle for Node, and would be waited for.
+    setTimeout(() => app.server.closeAllConnections(), farewellMs).unref()
     done()
   })
   app.setErrorHandler(answerErrors(needs.say))
@@ -56,8 +60,15 @@ export async function createServer(needs: Needs): Promise<FastifyInstance> {
   await app.register(websocket, {
     options: {maxPayload: binaryFrameMax, perMessageDeflate: false},
     preClose(done) {
-      for (const client of this.websocketServer.clients) client.close(1001, 'the master is going away')
-      this.websocketServer.close(() => done())
+      const {clients} = this.websocketServer
+      for (const client of clients) client.close(1001, 'the master is going away')
+      const impatience = setTimeout(() => {
+        for (const client of clients) client.terminate()
+      }, farewellMs)
+      this.websocketServer.close(() => {
+        clearTimeout(impatience)
+        done()
+      })
     },
   })
   if (needs.webDirectory !== null) await app.register(fastifyStatic, {root: needs.webDirectory, serve: false})
