@@ -81,7 +81,12 @@ function isBadData(error: unknown): boolean {
   return typeof code === 'string' && /^2[23]/.test(code)
 }
 
-async function giveUp(world: World, sessions: Sessions, own: readonly Report[], fault: unknown): Promise<void> {
+async function giveUp(
+  world: World,
+  sessions: Sessions,
+  own: readonly Report[],
+  fault: unknown,
+): Promise<void> {
   if (!isBadData(fault)) throw fault
   const [first] = own
   if (!first) return
@@ -89,7 +94,9 @@ async function giveUp(world: World, sessions: Sessions, own: readonly Report[], 
   const [state] = await effectiveAttempts(world.store, [first.attempt])
   const summary = `its journal cannot be recorded: ${(fault as Error).message}`
   if (state)
-    await world.store.transaction((tx) => finish(tx, [{build: state.build, result: 'exception', summary, at: null}]))
+    await world.store.transaction((tx) =>
+      finish(tx, [{build: state.build, result: 'exception', summary, at: null}]),
+    )
   sessions.tell(first.worker, {say: 'stop', attempt: first.attempt, reason: summary.slice(0, 500)})
 }
 
@@ -128,7 +135,12 @@ async function fenceOff(
   }
 }
 
-function foldReports(world: World, sessions: Sessions, state: AttemptState, batch: readonly Report[]): Changes[] {
+function foldReports(
+  world: World,
+  sessions: Sessions,
+  state: AttemptState,
+  batch: readonly Report[],
+): Changes[] {
   const entries = batch.flatMap((report): Numbered[] =>
     report.report === 'journal' && report.attempt === state.attempt ? [report] : [],
   )
@@ -150,7 +162,10 @@ async function writeLogFiles(
   rows: ReadonlyMap<string, LogRow>,
 ): Promise<LogRow[]> {
   const jobs = changes.flatMap((change) =>
-    [...change.logs.values()].map((log) => ({log, key: `${change.state.attempt}/${String(log.step)}/${log.name}`})),
+    [...change.logs.values()].map((log) => ({
+      log,
+      key: `${change.state.attempt}/${String(log.step)}/${log.name}`,
+    })),
   )
   return await Promise.all(
     jobs.flatMap(({log, key}) => {
@@ -179,7 +194,10 @@ async function writeLogFile(world: World, row: LogRow, change: LogChange): Promi
   if (change.ended) {
     const {bytes, crc32} = change.ended
     if (bytes !== written.bytes || crc32 !== written.crc32)
-      world.say.error({log: row.id, bytes, stored: written.bytes}, 'a log’s end does not match what was stored of it')
+      world.say.error(
+        {log: row.id, bytes, stored: written.bytes},
+        'a log’s end does not match what was stored of it',
+      )
     await world.logs.end(written)
   }
   return written
@@ -203,14 +221,17 @@ async function carryOutCancels(world: World, sessions: Sessions): Promise<void> 
 async function sweep(world: World, sessions: Sessions, graceMs: number): Promise<void> {
   await writeBeats(world.store, world.master, sessions.takeBeats())
   const graces = Object.fromEntries(
-    world.settings().config.workers.flatMap((worker) =>
-      worker.missingTimeoutMs === null ? [] : [[worker.name, worker.missingTimeoutMs]],
-    ),
+    world
+      .settings()
+      .config.workers.flatMap((worker) =>
+        worker.missingTimeoutMs === null ? [] : [[worker.name, worker.missingTimeoutMs]],
+      ),
   )
   const moved = await world.store.transaction(async (tx) => {
     await disownWorkers(tx, masterDeadMs)
     const lost = await loseWorkers(tx, graceMs, graces)
-    for (const {attempt, worker} of lost) await retry(tx, [attempt], `${worker} was not heard of for too long`)
+    for (const {attempt, worker} of lost)
+      await retry(tx, [attempt], `${worker} was not heard of for too long`)
     const late = await unanswered(tx)
     await withdraw(tx, late, 0)
     return lost.length + late.length

@@ -1,6 +1,12 @@
 // The sessions of the workers connected to this master: what they say is queued for the stage that records it, and
 // what the stages tell them goes out here.
-import type {Hello, JournalMessage, MasterMessage, Offer, WorkerMessage} from '../../worker/protocol/messages.ts'
+import type {
+  Hello,
+  JournalMessage,
+  MasterMessage,
+  Offer,
+  WorkerMessage,
+} from '../../worker/protocol/messages.ts'
 import {protocolNewest, protocolOldest} from '../../worker/protocol/messages.ts'
 import type {Attached, Refused, Session, WorkerDesk} from '../world/desk.ts'
 import {openAttemptsOf, retry, withdraw} from '../world/store/attempts.ts'
@@ -104,7 +110,11 @@ export class Sessions implements WorkerDesk {
       const held = new Map(hello.attempts.map((attempt) => [attempt.attempt, attempt]))
       const missing = open.filter(({attempt}) => !held.has(attempt))
       // An offer that never arrived is nobody's fault; a running attempt that the worker does not know is lost.
-      await withdraw(tx, missing.filter(({state}) => state === 'offered').map(({attempt}) => attempt), 0)
+      await withdraw(
+        tx,
+        missing.filter(({state}) => state === 'offered').map(({attempt}) => attempt),
+        0,
+      )
       await retry(
         tx,
         missing.filter(({state}) => state === 'running').map(({attempt}) => attempt),
@@ -116,7 +126,10 @@ export class Sessions implements WorkerDesk {
     this.#forget(hello.worker)
     this.#connected.set(hello.worker, {session, number})
     this.#skews.set(hello.worker, skewMs)
-    this.#world.say.info({worker: hello.worker, version: hello.version, engine: hello.engine}, 'worker connected')
+    this.#world.say.info(
+      {worker: hello.worker, version: hello.version, engine: hello.engine},
+      'worker connected',
+    )
     this.#world.bells.ring('events')
     this.#world.bells.ring('claims')
     return {
@@ -125,7 +138,12 @@ export class Sessions implements WorkerDesk {
     }
   }
 
-  async said(worker: string, session: string, message: WorkerMessage, body: Uint8Array | null): Promise<void> {
+  async said(
+    worker: string,
+    session: string,
+    message: WorkerMessage,
+    body: Uint8Array | null,
+  ): Promise<void> {
     if (this.#connected.get(worker)?.number !== session) return // an older session's last words
     switch (message.say) {
       case 'beat':
@@ -141,7 +159,10 @@ export class Sessions implements WorkerDesk {
         this.#world.bells.ringHere('builds')
         return
       case 'decline':
-        this.#world.say.warn({worker, attempt: message.attempt, code: message.code}, `declined: ${message.text}`)
+        this.#world.say.warn(
+          {worker, attempt: message.attempt, code: message.code},
+          `declined: ${message.text}`,
+        )
         await this.#world.store.transaction((tx) => withdraw(tx, [message.attempt], declinedPauseMs))
         this.#world.bells.ring('claims')
         return
@@ -190,7 +211,10 @@ export class Sessions implements WorkerDesk {
   }
 }
 
-function standing(attempt: string, open: Awaited<ReturnType<typeof openAttemptsOf>>): Attached['welcome']['attempts'][number] {
+function standing(
+  attempt: string,
+  open: Awaited<ReturnType<typeof openAttemptsOf>>,
+): Attached['welcome']['attempts'][number] {
   const known = open.find((candidate) => candidate.attempt === attempt)
   if (!known?.effective) return {attempt, applied: 0, verdict: 'stop'}
   return {attempt, applied: known.applied, verdict: known.cancel ? 'cancel' : 'continue'}

@@ -104,6 +104,8 @@ export class Dropped extends Error {
 
 function launch(run: Run, supervisor: Supervisor): void {
   if (statusOf(run) !== null) return
+  if (run.ground.isReplaced && existsSync(path(run, 'pid')))
+    throw new Lost("the step's supervisor is gone, and with it how the step ended")
   if (!existsSync(path(run, 'run'))) {
     if (existsSync(path(run, 'pid'))) return
     writeFileSync(path(run, 'run'), run.script(), {mode: 0o644})

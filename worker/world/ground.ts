@@ -17,6 +17,8 @@ export interface Ground {
   readonly inside: string
   readonly workspaceHere: string
   readonly workspaceInside: string
+  /** Whether the supervisor is another than the one that earlier steps were started by. */
+  readonly isReplaced: boolean
   /** The supervisor, started if it has to be. Throws Broken, or Lost when what ran is gone with its host. */
   supervisor(): Promise<Supervisor>
   /** Gives the workspace's files to the user that its steps run as. */
@@ -51,6 +53,7 @@ export class HostGround implements Ground {
   readonly workspaceInside: string
   private readonly attempt: Attempt
   private readonly place: Place
+  isReplaced = false
   private held: Supervisor | null = null
   private since: Since | null = null
   /** Whether a step of an earlier life of the worker ran here. */
@@ -69,6 +72,7 @@ export class HostGround implements Ground {
     const {supervisors} = this.place
     let number = this.held ? null : this.attempt.supervisor
     if (number !== null && this.isOld && !supervisors.claim(number)) number = null
+    this.isReplaced = number === null && this.isOld
     if (number === null) {
       number = supervisors.reserve()
       this.attempt.supervisor = number
@@ -99,6 +103,7 @@ export class ContainerGround implements Ground {
   readonly inside = '/ostler/attempt'
   readonly workspaceHere: string
   readonly workspaceInside = '/ostler/workspace'
+  readonly isReplaced = false
   private readonly attempt: Attempt
   private readonly place: Place
   private container: string | null = null
