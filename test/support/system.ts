@@ -131,12 +131,12 @@ export class System {
   }
 
   /** Waits until the master says that the worker is connected. */
-  async untilConnected(name: string): Promise<void> {
+  async untilConnected(name: string, withinMs = 60_000): Promise<void> {
     const isConnected = async () => {
       const {items} = await this.api.get<Page<{name: string; state: string}>>('/workers')
       return items.some((each) => each.name === name && each.state === 'connected') || null
     }
-    await this.until(`worker ${name} connects`, isConnected)
+    await this.until(`worker ${name} connects`, isConnected, withinMs)
   }
 
   /** Forces a build through a scheduler; answers the buildset's id. */
