@@ -70,10 +70,11 @@ async function show(undo: Undoing, once: boolean): Promise<void> {
   const master = await Master.start({config, stateDir: join(folder, 'master'), port: await freePort(8010)})
   undo.push(() => master.process.stop())
   tell('master', `${master.url}, with its embedded database`)
+  followEvents(master, undo)
   const worker = await connectWorker(master, folder)
   undo.push(() => worker.stop())
   const running = [master.process, worker]
-  await Promise.race([tale(master, sample, running, undo), ...running.map(diedTooSoon)])
+  await Promise.race([tale(master, sample, running), ...running.map(diedTooSoon)])
   if (once) return
   tell('', 'Everything keeps running; push to the repository above, or press Ctrl+C to end.')
   await Promise.race(running.map(diedTooSoon))
@@ -145,11 +146,8 @@ async function connectWorker(master: Master, folder: string): Promise<Process> {
 
 const isConnected = ({state}: {state: string}) => state === 'connected'
 
-async function tale(master: Master, sample: Sample, alive: readonly Process[], undo: Undoing): Promise<void> {
-  const polled = () =>
-    master.api.get<Page<{polledAt: string | null}>>('/sources').then(({items}) => items[0]?.polledAt)
-  await until('the master looks at the repository', polled, {alive})
-  followEvents(master, undo)
+async function tale(master: Master, sample: Sample, alive: readonly Process[]): Promise<void> {
+  await built(master, sample.tip('main'), alive)
 
   tell('push', 'somebody breaks the greeting')
   const broken = await built(master, sample.push('Greet in the old way', brokenGreeting), alive)
@@ -160,6 +158,8 @@ async function tale(master: Master, sample: Sample, alive: readonly Process[], u
   const right = sample.push('Greet as the test says', rightGreeting)
   const build = await built(master, right, alive)
   const log = await showLog(master, build)
+  if (build.result !== 'success')
+    throw new Error(`the right greeting was not built green (${build.result ?? ''}): ${build.summary}`)
   await judge(master)
   const promoted = () => Promise.resolve(sample.tip('stable') === right || null)
   await until('stable is promoted', promoted, {alive})
@@ -194,17 +194,16 @@ async function built(master: Master, revision: string, alive: readonly Process[]
   return until(`commit ${revision.slice(0, 12)} is built`, finished, {alive, withinMs: onceWithinMs})
 }
 
-/** Shows the end of the test's log; answers its id. */
+/** Shows the end of the log of the last step that ran a program; answers the log's id. */
 async function showLog(master: Master, build: Build): Promise<string> {
   const {items} = await master.api.get<Page<Step>>(`/builds/${build.id}/steps`)
-  const log = items.find(({name}) => name === 'test')?.logs[0]
-  if (!log)
-    throw new Error(`build ${build.id} has no log of its test (${build.result ?? ''}): ${build.summary}`)
+  const log = items.filter(({kind}) => kind === 'shell').findLast(({logs}) => logs.length > 0)?.logs[0]
+  if (!log) throw new Error(`build ${build.id} has no log (${build.result ?? ''}): ${build.summary}`)
   tellLog(await master.api.text(`/logs/${log.id}/raw`), 4)
   return log.id
 }
 
-/** What \`ostler promote\` does, and the schedule once a minute. */
+/** What `ostler promote` does, and the schedule once a minute. */
 async function judge(master: Master): Promise<void> {
   const {verdict, reasons, candidate} = await master.api.post<Decision>('/promotions/stable/run')
   const what = candidate === null ? '' : ` ${short(candidate)}`

@@ -59,48 +59,10 @@ export async function removeImage(docker: Docker, name: string): Promise<void> {
   await docker.getImage(name).remove({force: true})
 }
 
-const programs = [
-  ...[
-    'sh',
-    'setsid',
-    'grep',
-    'sed',
-    'awk',
-    'cat',
-    'cp',
-    'cut',
-    'date',
-    'dirname',
-    'env',
-    'expr',
-    'false',
-    'head',
-    'id',
-    'kill',
-    'ln',
-    'ls',
-  ],
-  ...[
-    'mkdir',
-    'mkfifo',
-    'mv',
-    'nproc',
-    'printf',
-    'ps',
-    'rm',
-    'rmdir',
-    'seq',
-    'sleep',
-    'sort',
-    'stat',
-    'tail',
-    'tee',
-    'test',
-    'touch',
-    'tr',
-  ],
-  ...['true', 'uname', 'uniq', 'wc'],
-]
+const programs = (
+  'sh setsid grep sed awk cat chmod chown cp cut date dirname env expr false head id kill ln ls mkdir mkfifo mv nproc ' +
+  'printf ps rm rmdir seq sleep sort stat tail tee test touch tr true uname uniq wc'
+).split(' ')
 
 function fillRoot(root: string): void {
   for (const folder of ['bin', 'etc', 'tmp', 'usr']) mkdirSync(join(root, folder))

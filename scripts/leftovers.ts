@@ -1,7 +1,7 @@
 // What a run may leave behind although its master and worker are gone: processes that still work in its folder and
 // containers that mount it. The demo and the tests end them; the tests fail for them.
 import {readdirSync, readFileSync, readlinkSync, rmSync} from 'node:fs'
-import type Docker from "dockerode"
+import type Docker from 'dockerode'
 import {engine} from './engine.ts'
 
 export interface Leftover {

@@ -18,7 +18,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   if (typeof options === 'number') return options
   const {stateDir, name, master, token, maxBuilds, minFreeBytes} = options
   const state = openState(stateDir)
-  if ('problem' in state) return process.stderr.write(`ostler worker: ${state.problem}\n`), 2
+  if ('problem' in state) return (process.stderr.write(`ostler worker: ${state.problem}\n`), 2)
 
   const engine = options.engineSocket === 'none' ? null : await Engine.find(options.engineSocket)
   const supervisors = new HostSupervisors(stateDir, state.script)
@@ -26,10 +26,20 @@ export async function main(argv: readonly string[]): Promise<number> {
   const disk = new Disk(stateDir)
   const workspacePath = (workspace: string): string => workspaces.path(workspace)
   const place = {worker: name, state: state.id, script: state.script, supervisors, engine, workspacePath}
-  const attempts = new Attempts(stateDir, {place, store: {master, token}}, workspaces, disk, {maxBuilds, minFreeBytes})
+  const attempts = new Attempts(stateDir, {place, store: {master, token}}, workspaces, disk, {
+    maxBuilds,
+    minFreeBytes,
+  })
   attempts.find()
   const swept = (await engine?.sweep(state.id, attempts.fences)) ?? 0
-  note('worker.start', {name, master, stateDir, engine: engine?.name ?? 'none', held: attempts.fences.size, swept})
+  note('worker.start', {
+    name,
+    master,
+    stateDir,
+    engine: engine?.name ?? 'none',
+    held: attempts.fences.size,
+    swept,
+  })
 
   const code = await new Promise<number>((resolve) => {
     const link = new Link({
@@ -58,7 +68,12 @@ export async function main(argv: readonly string[]): Promise<number> {
   return code
 }
 
-function helloOf({name, labels, maxBuilds}: WorkerOptions, engine: Engine | null, disk: Disk, attempts: Attempts): Hello {
+function helloOf(
+  {name, labels, maxBuilds}: WorkerOptions,
+  engine: Engine | null,
+  disk: Disk,
+  attempts: Attempts,
+): Hello {
   return {
     say: 'hello',
     protocols: [protocolOldest, protocolNewest],

@@ -20,13 +20,16 @@ export function readOptions(argv: readonly string[]): WorkerOptions | number {
   const command = new Command('ostler worker')
     .description('Runs a worker: it connects to a master and builds what it is offered.')
     .requiredOption('--master <url>', 'the master, such as https://ci.example.org')
-    .requiredOption('--name <name>', 'this worker\'s name, as the master knows it')
+    .requiredOption('--name <name>', "this worker's name, as the master knows it")
     .requiredOption('--state-dir <dir>', 'where workspaces and journals are kept')
     .option('--label <key=value>', 'something this worker can; may be given more than once', collect, [])
     .option('--max-builds <n>', 'how many builds at once', '1')
-    .option('--token-file <file>', 'a file with the worker\'s token (else OSTLER_WORKER_TOKEN)')
+    .option('--token-file <file>', "a file with the worker's token (else OSTLER_WORKER_TOKEN)")
     .option('--min-free <bytes>', 'free space below which new builds are declined, such as 256MiB', '256MiB')
-    .option('--engine-socket <path>', 'the socket of Docker or Podman (else DOCKER_HOST, else the usual places); "none" uses none')
+    .option(
+      '--engine-socket <path>',
+      'the socket of Docker or Podman (else DOCKER_HOST, else the usual places); "none" uses none',
+    )
     .addHelpText('after', afterHelp)
     .exitOverride()
   try {
@@ -58,12 +61,16 @@ function checked(raw: Raw): WorkerOptions | number {
   const maxBuilds = Number(raw.maxBuilds)
   const minFreeBytes = bytesOf(raw.minFree)
   const token = tokenOf(raw, problems)
-  if (!/^https?:\/\/[^/]/.test(raw.master)) problems.push(`--master: "${raw.master}" is no http or https address`)
-  if (!/^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$/.test(raw.name)) problems.push(`--name: "${raw.name}" is no worker name`)
-  if (!Number.isInteger(maxBuilds) || maxBuilds < 1 || maxBuilds > 1000) problems.push('--max-builds: a number from 1 to 1000')
+  if (!/^https?:\/\/[^/]/.test(raw.master))
+    problems.push(`--master: "${raw.master}" is no http or https address`)
+  if (!/^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$/.test(raw.name))
+    problems.push(`--name: "${raw.name}" is no worker name`)
+  if (!Number.isInteger(maxBuilds) || maxBuilds < 1 || maxBuilds > 1000)
+    problems.push('--max-builds: a number from 1 to 1000')
   if (minFreeBytes === null) problems.push(`--min-free: "${raw.minFree}" is no size such as 256MiB`)
   if (raw.stateDir.includes('\n')) problems.push('--state-dir: a name of one line')
-  for (const label of raw.label) if (!/^[^=]+=/.test(label)) problems.push(`--label: "${label}" is not key=value`)
+  for (const label of raw.label)
+    if (!/^[^=]+=/.test(label)) problems.push(`--label: "${label}" is not key=value`)
   for (const problem of problems) process.stderr.write(`ostler worker: ${problem}\n`)
   if (problems.length > 0 || minFreeBytes === null) return 2
   return {
@@ -80,7 +87,9 @@ function checked(raw: Raw): WorkerOptions | number {
 
 function tokenOf({tokenFile}: Raw, problems: string[]): string {
   try {
-    const token = (tokenFile === undefined ? process.env['OSTLER_WORKER_TOKEN'] : readFileSync(tokenFile, 'utf8'))?.trim()
+    const token = (
+      tokenFile === undefined ? process.env['OSTLER_WORKER_TOKEN'] : readFileSync(tokenFile, 'utf8')
+    )?.trim()
     if (!token) problems.push('no token: give --token-file or OSTLER_WORKER_TOKEN')
     else if (/[^\x21-\x7e]/.test(token)) problems.push('the token is not one word of printable characters')
     return token ?? ''
@@ -99,7 +108,12 @@ function labelOf(label: string): [string, string] {
 
 /** What every worker can say of itself, in Debian's words. */
 function ownLabels(): Record<string, string> {
-  const debian: Readonly<Record<string, string>> = {x64: 'amd64', ia32: 'i386', arm: 'armhf', ppc64: 'ppc64el'}
+  const debian: Readonly<Record<string, string>> = {
+    x64: 'amd64',
+    ia32: 'i386',
+    arm: 'armhf',
+    ppc64: 'ppc64el',
+  }
   return {os: process.platform, arch: debian[process.arch] ?? process.arch}
 }
 

@@ -116,7 +116,10 @@ async function send(world: World, report: DueReport): Promise<void> {
   } catch (error) {
     const again = againMs[report.tries - 1] ?? null
     const text = (error as Error).message.slice(0, 500)
-    world.say.warn({reporter: reporter.name, tries: report.tries, givenUp: again === null}, `report not taken: ${text}`)
+    world.say.warn(
+      {reporter: reporter.name, tries: report.tries, givenUp: again === null},
+      `report not taken: ${text}`,
+    )
     await markFailed(world.store, report.id, text, again)
   }
 }
@@ -126,7 +129,10 @@ async function post(world: World, reporter: Reporter, letter: Letter): Promise<v
   const {secrets} = world.settings()
   const url = typeof reporter.url === 'string' ? reporter.url : await secrets.read(reporter.url.secret)
   const body = letterBody(letter)
-  const headers: Record<string, string> = {'content-type': 'application/json', 'ostler-delivery': letter.delivery}
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    'ostler-delivery': letter.delivery,
+  }
   if (reporter.secret) {
     const key = await secrets.read(reporter.secret.secret)
     headers['x-ostler-signature-256'] = `sha256=${createHmac('sha256', key).update(body).digest('hex')}`

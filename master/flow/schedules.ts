@@ -46,7 +46,9 @@ const isNightly = (scheduler: Scheduler): scheduler is Nightly => scheduler.kind
 /** Stores the next due time of calendars that are new or whose expression has changed. */
 async function arrange(world: World, config: Config): Promise<void> {
   const known = new Map((await schedulerRows(world.store)).map((row) => [row.name, row]))
-  const changed = config.schedulers.filter(isNightly).filter((s) => known.get(s.name)?.fingerprint !== fingerprint(s))
+  const changed = config.schedulers
+    .filter(isNightly)
+    .filter((s) => known.get(s.name)?.fingerprint !== fingerprint(s))
   if (changed.length === 0) return
   const nowMs = await databaseNow(world.store)
   const rows = changed.map((scheduler): SchedulerRow => {
@@ -123,7 +125,10 @@ async function submitChanges(
 ): Promise<void> {
   const newest = changes.at(-1)
   if (!newest) return
-  const what = changes.length === 1 ? `${newest.revision.slice(0, 12)} by ${newest.author}` : `${String(changes.length)} changes`
+  const what =
+    changes.length === 1
+      ? `${newest.revision.slice(0, 12)} by ${newest.author}`
+      : `${String(changes.length)} changes`
   await submit(tx, config, scheduler, {
     reason: scheduler.reason ?? `${newest.branch}: ${what}`,
     stamps: [{repository: repositoryOf(config, newest), branch: newest.branch, revision: newest.revision}],
@@ -203,7 +208,9 @@ async function fireStable(
     )
     await releaseChanges(tx, scheduler.name, build.changes)
   }
-  await writeSchedulers(tx, [{...row, dueAt: lookAtMs, lastFiredAt: builds.length > 0 ? nowMs : row.lastFiredAt}])
+  await writeSchedulers(tx, [
+    {...row, dueAt: lookAtMs, lastFiredAt: builds.length > 0 ? nowMs : row.lastFiredAt},
+  ])
   return builds.length
 }
 
@@ -222,7 +229,11 @@ async function fireCalendar(
   const unchanged = scheduler.onlyIfChanged && newest?.revision === row.lastRevision
   const fires = fireFor !== null && !unchanged
   if (fires) {
-    const stamp = {repository: scheduler.source ?? '', branch: scheduler.branch, revision: newest?.revision ?? null}
+    const stamp = {
+      repository: scheduler.source ?? '',
+      branch: scheduler.branch,
+      revision: newest?.revision ?? null,
+    }
     await submit(tx, config, scheduler, {
       reason: scheduler.reason ?? `${scheduler.name}: due at ${new Date(fireFor).toISOString()}`,
       stamps: scheduler.source === null ? [] : [stamp],

@@ -44,7 +44,8 @@ export class ArtifactFiles {
     })
     try {
       await pipeline(body, measure, createWriteStream(partial, {flags: 'wx', mode: 0o640, flush: true}))
-      if (seen !== bytes) throw new ArtifactMismatch(`${String(seen)} bytes came, ${String(bytes)} were announced`)
+      if (seen !== bytes)
+        throw new ArtifactMismatch(`${String(seen)} bytes came, ${String(bytes)} were announced`)
       if (hash.digest('hex') !== sha256) throw new ArtifactMismatch('the SHA-256 is not the one announced')
       await rename(partial, file)
     } finally {

@@ -66,7 +66,14 @@ export class LogFiles {
     const pieces: Uint8Array[] = log.storedBytes === 0 ? [gzipHeader] : []
     const index = Buffer.alloc(segments.length * entryBytes)
     for (const [n, segment] of segments.entries()) {
-      writeEntry(index, n, {at, length: segment.body.length, offset, bytes: segment.bytes, line, lines: segment.lines})
+      writeEntry(index, n, {
+        at,
+        length: segment.body.length,
+        offset,
+        bytes: segment.bytes,
+        line,
+        lines: segment.lines,
+      })
       pieces.push(segment.body)
       at += segment.body.length
       offset += segment.bytes
@@ -206,7 +213,8 @@ export class LogFiles {
     try {
       const bytes = Buffer.alloc(log.segments * entryBytes)
       const {bytesRead} = await file.read(bytes, 0, bytes.length, 0)
-      if (bytesRead < bytes.length) throw new Error(`the index of log ${log.attempt}/${log.step}/${log.name} is cut off`)
+      if (bytesRead < bytes.length)
+        throw new Error(`the index of log ${log.attempt}/${log.step}/${log.name} is cut off`)
       return Array.from({length: log.segments}, (_, n) => readEntry(bytes, n))
     } finally {
       await file.close()

@@ -80,7 +80,7 @@ function startServer(
   user: {uid: number; gid: number} | undefined,
   durable: boolean,
 ): ChildProcess {
-  const forgetful = '-c fsync=off -c full_page_writes=off -c synchronous_commit=off'
+  const forgetful = '-c fsync=off -c full_page_writes=off'
   const server = spawn('sh', ['-c', keeper.replace('$3', durable ? '' : forgetful), 'sh', bin, home], {
     ...user,
     stdio: ['pipe', 'ignore', 'ignore'],

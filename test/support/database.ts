@@ -25,14 +25,21 @@ const postgresTest = needs('postgresql')
 
 /** Runs the test once per database, with an opened store whose tables are empty. */
 export function eachDatabase(title: string, run: Run): void {
-  eachPlace(title, async (t, place) => {
-    const store = await openStore({...place, say: (text) => t.log(text)})
-    try {
-      await run(t, store, place)
-    } finally {
-      await store.close()
-    }
-  })
+  eachPlace(title, (t, place) => withStore(t, place, (store) => run(t, store, place)))
+}
+
+/** Opens the store for as long as `run` takes. */
+export async function withStore(
+  t: ExecutionContext,
+  place: Place,
+  run: (store: Store) => Promise<unknown>,
+): Promise<void> {
+  const store = await openStore({...place, say: (text) => t.log(text)})
+  try {
+    await run(store)
+  } finally {
+    await store.close()
+  }
 }
 
 /** The same for tests that open and close the database themselves. */
@@ -55,6 +62,14 @@ export function onlyEmbedded(
   run: (t: ExecutionContext, place: Place) => Promise<unknown>,
 ): void {
   test(`${title} (embedded)`, (t) => onEmbedded((place) => run(t, place)))
+}
+
+/** The same while no other test of the file runs. */
+export function onlyEmbeddedAlone(
+  title: string,
+  run: (t: ExecutionContext, place: Place) => Promise<unknown>,
+): void {
+  test.serial(`${title} (embedded)`, (t) => onEmbedded((place) => run(t, place)))
 }
 
 const schema = createHash('sha256').update(JSON.stringify(migrations)).digest('hex').slice(0, 12)

@@ -45,6 +45,8 @@ async function runAva(args: readonly string[], env: NodeJS.ProcessEnv): Promise<
   const ava = spawn(process.execPath, ['node_modules/ava/entrypoints/cli.mjs', '--tap', ...args], {
     env,
     stdio: ['ignore', 'pipe', 'inherit'],
+    // Its own group: a test process that hangs outlives ava, and must end with it.
+    detached: true,
   })
   const stop = stopWith((signal) => ava.kill(signal))
   let tally = emptyTally
@@ -71,9 +73,19 @@ async function runAva(args: readonly string[], env: NodeJS.ProcessEnv): Promise<
     if (heard.show !== null) show(heard.show)
   }
   const succeeded = await ended
+  endGroup(ava.pid)
   clearInterval(heartbeat)
   stop()
   return {...tally, succeeded}
+}
+
+function endGroup(leader: number | undefined): void {
+  if (leader === undefined) return
+  try {
+    process.kill(-leader, 'SIGKILL')
+  } catch {
+    // Nothing is left of it.
+  }
 }
 
 /** Passes a wish to stop on to ava, so that its tests' teardowns run; returns how to end that. */

@@ -8,7 +8,12 @@ import {constants} from 'node:zlib'
 import {WebSocket, WebSocketServer} from 'ws'
 import {decode} from '../../worker/protocol/frames.ts'
 import type {Entry, EntryOf} from '../../worker/protocol/journal.ts'
-import {workerMessageShape, type Hello, type JournalMessage, type WorkerMessage} from '../../worker/protocol/messages.ts'
+import {
+  workerMessageShape,
+  type Hello,
+  type JournalMessage,
+  type WorkerMessage,
+} from '../../worker/protocol/messages.ts'
 import type {Plan} from '../../worker/protocol/plan.ts'
 
 export interface Told {
@@ -43,7 +48,11 @@ export class ScriptedMaster {
   private port = 0
 
   private constructor() {
-    const listener = new WebSocketServer({noServer: true, perMessageDeflate: false, maxPayload: 16 * 1024 * 1024})
+    const listener = new WebSocketServer({
+      noServer: true,
+      perMessageDeflate: false,
+      maxPayload: 16 * 1024 * 1024,
+    })
     this.server = createServer((request, response) => this.put(request, response))
     this.server.on('connection', (socket: Socket) => {
       this.sockets.add(socket)
@@ -167,7 +176,14 @@ export class ScriptedMaster {
         return ws.send(JSON.stringify({say: 'beaten', now: Date.now()}))
       case 'journal':
         this.apply(message, body)
-        if (!this.isMute) ws.send(JSON.stringify({say: 'applied', attempt: message.attempt, upTo: this.told(message.attempt).applied}))
+        if (!this.isMute)
+          ws.send(
+            JSON.stringify({
+              say: 'applied',
+              attempt: message.attempt,
+              upTo: this.told(message.attempt).applied,
+            }),
+          )
         return
       default:
         return
@@ -175,7 +191,11 @@ export class ScriptedMaster {
   }
 
   private welcome(hello: Hello): object {
-    const attempts = hello.attempts.map(({attempt}) => ({attempt, applied: this.told(attempt).applied, verdict: 'continue'}))
+    const attempts = hello.attempts.map(({attempt}) => ({
+      attempt,
+      applied: this.told(attempt).applied,
+      verdict: 'continue',
+    }))
     return {say: 'welcome', protocol: 1, master: 'scripted', now: Date.now(), beatSeconds: 1, attempts}
   }
 
@@ -193,7 +213,8 @@ export class ScriptedMaster {
     const name = `${entry.step} ${entry.log}`
     const pieces = told.logs.get(name) ?? []
     const bytes = inflateRawSync(body ?? new Uint8Array(0), {finishFlush: constants.Z_SYNC_FLUSH})
-    if (bytes.length !== entry.bytes || crc32(bytes) !== entry.crc32) told.faults.push(`segment at ${entry.offset} is not what it says`)
+    if (bytes.length !== entry.bytes || crc32(bytes) !== entry.crc32)
+      told.faults.push(`segment at ${entry.offset} is not what it says`)
     const before = pieces.reduce((sum, piece) => sum + piece.length, 0)
     if (before !== entry.offset) told.faults.push(`segment at ${entry.offset}, not ${before}`)
     told.logs.set(name, [...pieces, bytes])
@@ -206,7 +227,9 @@ export class ScriptedMaster {
     request.on('end', () => {
       const bytes = Buffer.concat(pieces)
       const sha256 = createHash('sha256').update(bytes).digest('hex')
-      const isRight = request.url === `/worker/artifacts/${sha256}` && request.headers.authorization === `Bearer ${this.token}`
+      const isRight =
+        request.url === `/worker/artifacts/${sha256}` &&
+        request.headers.authorization === `Bearer ${this.token}`
       if (isRight) this.artifacts.set(sha256, bytes)
       response.writeHead(isRight ? 201 : 400).end()
       this.stir()

@@ -26,17 +26,37 @@ export interface WorkerSetup {
 export const freshDir = (): string => mkdtempSync(join(tmpdir(), 'ostler-worker-'))
 
 /** Starts a worker that dials the master. */
-export function startWorker(master: {readonly url: string; readonly token: string}, setup: WorkerSetup = {}): WorkerProcess {
+export function startWorker(
+  master: {readonly url: string; readonly token: string},
+  setup: WorkerSetup = {},
+): WorkerProcess {
   const {stateDir = freshDir(), token = master.token, args = ['--engine-socket', 'none'], env = {}} = setup
   const run = `import(${JSON.stringify(main)}).then(({main}) => main(process.argv.slice(1))).then((code) => process.exit(code))`
   const child = spawn(
     process.execPath,
-    ['-e', run, '--', '--master', master.url, '--name', 'w1', '--state-dir', stateDir, '--max-builds', '32', '--min-free', '1MiB', ...args],
+    [
+      '-e',
+      run,
+      '--',
+      '--master',
+      master.url,
+      '--name',
+      'w1',
+      '--state-dir',
+      stateDir,
+      '--max-builds',
+      '32',
+      '--min-free',
+      '1MiB',
+      ...args,
+    ],
     {env: {...process.env, OSTLER_WORKER_TOKEN: token, ...env}, stdio: ['ignore', 'inherit', 'pipe']},
   )
   let said = ''
   child.stderr?.on('data', (data: Buffer) => (said = (said + data.toString()).slice(-200_000)))
-  const exited = new Promise<number | string>((resolve) => child.on('exit', (code, signal) => resolve(code ?? signal ?? -1)))
+  const exited = new Promise<number | string>((resolve) =>
+    child.on('exit', (code, signal) => resolve(code ?? signal ?? -1)),
+  )
   return {
     child,
     exited,

@@ -30,13 +30,23 @@ test.serial('a build of two steps runs in order and tells its output', async (t)
   t.is(master.log(fence, 0), 'one\ntwo\n')
   t.is(master.log(fence, 1), 'three\n')
   const ends = master.entries(fence, 'stepEnded')
-  t.deepEqual(ends.map(({outcome}) => outcome), [{outcome: 'exited', code: 0}, {outcome: 'exited', code: 4}])
+  t.deepEqual(
+    ends.map(({outcome}) => outcome),
+    [
+      {outcome: 'exited', code: 0},
+      {outcome: 'exited', code: 4},
+    ],
+  )
   t.deepEqual(master.told(fence).faults, [])
 })
 
 const outcomes = (fence: string): unknown[] => master.entries(fence, 'stepEnded').map(({outcome}) => outcome)
 
-async function built(steps: Parameters<typeof plan>[0], special: Parameters<typeof plan>[1] = {}, secrets: Record<string, string> = {}) {
+async function built(
+  steps: Parameters<typeof plan>[0],
+  special: Parameters<typeof plan>[1] = {},
+  secrets: Record<string, string> = {},
+) {
   const fence = nextFence()
   master.offer(fence, plan(steps, {workspace: `w${fence}`, ...special}), secrets)
   return {fence, end: await master.ended(fence)}
@@ -45,24 +55,60 @@ async function built(steps: Parameters<typeof plan>[0], special: Parameters<type
 test.serial('a program gets its words as they are, whatever characters they hold', async (t) => {
   const words = ["it's", '$HOME', '`id`', '"q"', 'a\nb', '*', 'ü\u0001', '-n', '', 'back\\slash']
   const argv = [['printf'], ['[%s]'], ...words.map((word) => [word])]
-  const {fence} = await built([step('', {command: {command: 'spawn', argv, script: null, workdir: ['a b'], capture: null, junit: []}})])
+  const {fence} = await built([
+    step('', {command: {command: 'spawn', argv, script: null, workdir: ['a b'], capture: null, junit: []}}),
+  ])
   t.is(master.log(fence), words.map((word) => `[${word}]`).join(''))
 })
 
 test.serial('steps begin with a small clean environment, and what the plan gives', async (t) => {
   const env = {GREETING: ["it's ", {prop: 'who'}], 'odd.name': ['odd'], UID: ['7']}
-  const {fence} = await built([step('', {env, command: {command: 'spawn', argv: [['env']], script: null, workdir: [''], capture: null, junit: []}})], {properties: {who: 'me'}, env: {FROM_BUILD: ['yes']}})
+  const {fence} = await built(
+    [
+      step('', {
+        env,
+        command: {command: 'spawn', argv: [['env']], script: null, workdir: [''], capture: null, junit: []},
+      }),
+    ],
+    {properties: {who: 'me'}, env: {FROM_BUILD: ['yes']}},
+  )
   const names = master.log(fence).split('\n')
-  for (const line of ["GREETING=it's me", 'odd.name=odd', 'UID=7', 'FROM_BUILD=yes', 'CI=true', 'OSTLER_BUILDER=b', 'OSTLER_BUILD_NUMBER=1'])
+  for (const line of [
+    "GREETING=it's me",
+    'odd.name=odd',
+    'UID=7',
+    'FROM_BUILD=yes',
+    'CI=true',
+    'OSTLER_BUILDER=b',
+    'OSTLER_BUILD_NUMBER=1',
+  ])
     t.true(names.includes(line), line)
   t.false(master.log(fence).includes(master.token))
 })
 
 test.serial('what a step captures is a property of the next, without its white space', async (t) => {
-  const capture = {command: 'spawn', argv: null, script: ['echo; echo " 1.2 "; echo told >&2'], workdir: [''], capture: 'version', junit: []} as const
+  const capture = {
+    command: 'spawn',
+    argv: null,
+    script: ['echo; echo " 1.2 "; echo told >&2'],
+    workdir: [''],
+    capture: 'version',
+    junit: [],
+  } as const
   const {fence, end} = await built([
     step('', {command: {...capture, script: [...capture.script], workdir: [''], junit: []}}),
-    step('', {name: 'next', when: "props.version == '1.2'", command: {command: 'spawn', argv: [['echo'], [{prop: 'version', take: 2}]], script: null, workdir: [''], capture: null, junit: []}}),
+    step('', {
+      name: 'next',
+      when: "props.version == '1.2'",
+      command: {
+        command: 'spawn',
+        argv: [['echo'], [{prop: 'version', take: 2}]],
+        script: null,
+        workdir: [''],
+        capture: null,
+        junit: [],
+      },
+    }),
   ])
   t.is(end.result, 'success')
   t.is(master.entry(fence, 'propertySet')?.value, '1.2')
@@ -77,20 +123,58 @@ test.serial('a property that is not set ends the step as an exception that names
 })
 
 test.serial('a missing program is exit code 127 and said in the log', async (t) => {
-  const {fence} = await built([step('', {command: {command: 'spawn', argv: [['no-such-program']], script: null, workdir: [''], capture: null, junit: []}})])
+  const {fence} = await built([
+    step('', {
+      command: {
+        command: 'spawn',
+        argv: [['no-such-program']],
+        script: null,
+        workdir: [''],
+        capture: null,
+        junit: [],
+      },
+    }),
+  ])
   t.deepEqual(outcomes(fence), [{outcome: 'exited', code: 127}])
   t.regex(master.log(fence), /no-such-program/)
 })
 
 test.serial('a working directory outside the workspace is refused', async (t) => {
-  const {fence} = await built([step('', {command: {command: 'spawn', argv: [['true']], script: null, workdir: ['../../..'], capture: null, junit: []}})])
+  const {fence} = await built([
+    step('', {
+      command: {
+        command: 'spawn',
+        argv: [['true']],
+        script: null,
+        workdir: ['../../..'],
+        capture: null,
+        junit: [],
+      },
+    }),
+  ])
   t.like(outcomes(fence)[0] as object, {outcome: 'broken'})
 })
 
 test.serial('secrets are masked in output, in properties and in summaries, also across pieces', async (t) => {
   const script = 'printf "key hun"; sleep 0.4; echo ter22; printf %s "$KEY" | base64; printf "%s" "$KEY"'
-  const command = {command: 'spawn', argv: null, script: [script], workdir: [''], capture: 'leak', junit: []} as const
-  const {fence} = await built([step('', {env: {KEY: [{secret: 'key'}]}, command: {...command, script: [script], workdir: [''], junit: []}})], {secrets: ['key']}, {key: 'hunter22'})
+  const command = {
+    command: 'spawn',
+    argv: null,
+    script: [script],
+    workdir: [''],
+    capture: 'leak',
+    junit: [],
+  } as const
+  const {fence} = await built(
+    [
+      step('', {
+        env: {KEY: [{secret: 'key'}]},
+        command: {...command, script: [script], workdir: [''], junit: []},
+      }),
+    ],
+    {secrets: ['key']},
+    {key: 'hunter22'},
+  )
   t.false(JSON.stringify(master.told(fence).entries).includes('hunter22'))
   t.is(master.log(fence), 'key ***\n***\n***')
   t.regex(String(master.entry(fence, 'propertySet')?.value), /^key \*\*\*\n/)
@@ -101,7 +185,10 @@ test.serial('a step that is silent for too long is ended, one that speaks is not
     step('for i in 1 2 3 4; do echo $i; sleep 0.3; done', {silenceMs: 900}),
     step('echo a; sleep 60', {name: 'silent', silenceMs: 300}),
   ])
-  t.deepEqual(outcomes(fence), [{outcome: 'exited', code: 0}, {outcome: 'silent', seconds: 0.3}])
+  t.deepEqual(outcomes(fence), [
+    {outcome: 'exited', code: 0},
+    {outcome: 'silent', seconds: 0.3},
+  ])
 })
 
 test.serial('a step that runs for too long is ended though it ignores INT and TERM', async (t) => {
@@ -112,41 +199,63 @@ test.serial('a step that runs for too long is ended though it ignores INT and TE
 })
 
 test.serial('INT comes first, so that a program can end well', async (t) => {
-  const {fence} = await built([step('trap "echo tidied; exit 0" INT; echo up; while :; do sleep 0.05; done', {maxMs: 400})])
+  const {fence} = await built([
+    step('trap "echo tidied; exit 0" INT; echo up; while :; do sleep 0.05; done', {maxMs: 400}),
+  ])
   t.is(master.log(fence), 'up\ntidied\n')
 })
 
 test.serial('a build over its time ends as a failure, and what always runs still runs', async (t) => {
-  const {fence, end} = await built([step('sleep 60'), step('true', {name: 'second'}), step('echo clean', {name: 'clean', alwaysRun: true})], {timeoutMs: 400})
+  const {fence, end} = await built(
+    [step('sleep 60'), step('true', {name: 'second'}), step('echo clean', {name: 'clean', alwaysRun: true})],
+    {timeoutMs: 400},
+  )
   t.is(end.result, 'failure')
-  t.deepEqual(master.entries(fence, 'stepEnded').map(({result}) => result), ['failure', 'skipped', 'success'])
+  t.deepEqual(
+    master.entries(fence, 'stepEnded').map(({result}) => result),
+    ['failure', 'skipped', 'success'],
+  )
   t.is(master.log(fence, 2), 'clean\n')
 })
 
-test.serial('a cancelled build ends its processes, also those that left the group, and cleans up', async (t) => {
-  const fence = nextFence()
-  const script = 'setsid sh -c "exec sleep 98765" & echo up; exec sleep 98765'
-  master.offer(fence, plan([step(script), step('true', {name: 'b'}), step('echo clean', {name: 'c', alwaysRun: true})], {workspace: 'cancel'}))
-  await master.until(() => master.log(fence).includes('up'), 'output')
-  master.say({say: 'cancel', attempt: fence, reason: 'enough'})
-  const {result, summary} = await master.ended(fence)
-  t.deepEqual([result, summary], ['cancelled', 'cancelled: enough'])
-  t.deepEqual(master.entries(fence, 'stepEnded').map(({result}) => result), ['cancelled', 'skipped', 'success'])
-  t.is(running('sleep 98765'), 0)
-})
+test.serial(
+  'a cancelled build ends its processes, also those that left the group, and cleans up',
+  async (t) => {
+    const fence = nextFence()
+    const script = 'setsid sh -c "exec sleep 98765" & echo up; exec sleep 98765'
+    master.offer(
+      fence,
+      plan([step(script), step('true', {name: 'b'}), step('echo clean', {name: 'c', alwaysRun: true})], {
+        workspace: 'cancel',
+      }),
+    )
+    await master.until(() => master.log(fence).includes('up'), 'output')
+    master.say({say: 'cancel', attempt: fence, reason: 'enough'})
+    const {result, summary} = await master.ended(fence)
+    t.deepEqual([result, summary], ['cancelled', 'cancelled: enough'])
+    t.deepEqual(
+      master.entries(fence, 'stepEnded').map(({result}) => result),
+      ['cancelled', 'skipped', 'success'],
+    )
+    t.is(running('sleep 98765'), 0)
+  },
+)
 
-test.serial('a step ends when its main process ends; what it left behind is ended with the build', async (t) => {
-  const {fence, end} = await built([
-    step('(sleep 0.3; echo late) & setsid sleep 87654 & echo now'),
-    step('sleep 0.5', {name: 'b'}),
-  ])
-  t.is(end.result, 'success')
-  t.true(master.log(fence).startsWith('now\n'))
-  const [first] = master.entries(fence, 'stepEnded')
-  const [start] = master.entries(fence, 'stepStarted')
-  t.true((first?.at ?? 0) - (start?.at ?? 0) < 300)
-  t.is(running('sleep 87654'), 0)
-})
+test.serial(
+  'a step ends when its main process ends; what it left behind is ended with the build',
+  async (t) => {
+    const {fence, end} = await built([
+      step('(sleep 0.3; echo late) & setsid sleep 87654 & echo now'),
+      step('sleep 0.5', {name: 'b'}),
+    ])
+    t.is(end.result, 'success')
+    t.true(master.log(fence).startsWith('now\n'))
+    const [first] = master.entries(fence, 'stepEnded')
+    const [start] = master.entries(fence, 'stepStarted')
+    t.true((first?.at ?? 0) - (start?.at ?? 0) < 300)
+    t.is(running('sleep 87654'), 0)
+  },
+)
 
 test.serial('a step that closes its output and lives on is waited for', async (t) => {
   const {fence} = await built([step('echo before; exec >&- 2>&-; sleep 0.4; exit 5')])
@@ -165,12 +274,22 @@ test.serial('tries share a log that tells them apart', async (t) => {
   const {fence, end} = await built([step(script, {retry: {times: 2, delayMs: 50, on: ['temporary']}})])
   t.is(end.result, 'success')
   t.regex(master.log(fence), /^ill\n.*--- try 2 of 3 ---.*\nwell\n$/)
-  t.deepEqual(master.entries(fence, 'stepEnded').map(({try: tries, final}) => [tries, final]), [[1, false], [2, true]])
+  t.deepEqual(
+    master.entries(fence, 'stepEnded').map(({try: tries, final}) => [tries, final]),
+    [
+      [1, false],
+      [2, true],
+    ],
+  )
   t.is(master.entries(fence, 'logEnded').length, 1)
 })
 
 test.serial('lines that look like warnings are counted and make the build warnings', async (t) => {
-  const {fence, end} = await built([step('echo warning: a; echo fine; echo "a warning: b"; printf "warning: c"', {warningPattern: '^warning:'})])
+  const {fence, end} = await built([
+    step('echo warning: a; echo fine; echo "a warning: b"; printf "warning: c"', {
+      warningPattern: '^warning:',
+    }),
+  ])
   t.is(end.result, 'warnings')
   t.is(master.entry(fence, 'stepEnded')?.warnings, 2)
 })
@@ -184,11 +303,24 @@ test.serial('first bytes are seen at once', async (t) => {
 })
 
 test.serial('JUnit reports are counted, with the first failures by name', async (t) => {
-  const report = '<testsuites><testsuite><testcase classname="c" name="ok"/><testcase classname="c" name="bad"><failure message="no">why</failure></testcase><testcase name="left"><skipped/></testcase></testsuite></testsuites>'
-  const command = {command: 'spawn', argv: null, script: [`mkdir -p r; echo '${report}' >r/a.xml; echo '<broken' >r/b.xml`], workdir: [''], capture: null, junit: [['r/*.xml']]} as const
-  const {fence} = await built([step('', {command: {...command, script: [...command.script], workdir: [''], junit: [['r/*.xml']]}})])
+  const report =
+    '<testsuites><testsuite><testcase classname="c" name="ok"/><testcase classname="c" name="bad"><failure message="no">why</failure></testcase><testcase name="left"><skipped/></testcase></testsuite></testsuites>'
+  const command = {
+    command: 'spawn',
+    argv: null,
+    script: [`mkdir -p r; echo '${report}' >r/a.xml; echo '<broken' >r/b.xml`],
+    workdir: [''],
+    capture: null,
+    junit: [['r/*.xml']],
+  } as const
+  const {fence} = await built([
+    step('', {command: {...command, script: [...command.script], workdir: [''], junit: [['r/*.xml']]}}),
+  ])
   const {passed, failed, skipped, failures} = master.entry(fence, 'testsCounted') ?? {}
-  t.deepEqual({passed, failed, skipped, failures}, {passed: 1, failed: 1, skipped: 1, failures: [{name: 'c.bad', text: 'no\nwhy'}]})
+  t.deepEqual(
+    {passed, failed, skipped, failures},
+    {passed: 1, failed: 1, skipped: 1, failures: [{name: 'c.bad', text: 'no\nwhy'}]},
+  )
   t.regex(master.log(fence), /b\.xml: not a JUnit report/)
 })
 
@@ -206,10 +338,15 @@ test.serial('two builds of one builder at once have a workspace each', async (t)
   const [a, b] = [nextFence(), nextFence()]
   for (const fence of [a, b]) master.offer(fence, plan([step('pwd; sleep 0.3')], {workspace: 'shared'}))
   await Promise.all([master.ended(a), master.ended(b)])
-  t.deepEqual([a, b].map((fence) => master.log(fence).trim().split('/').at(-1)), ['shared', 'shared.2'])
+  t.deepEqual(
+    [a, b].map((fence) => master.log(fence).trim().split('/').at(-1)),
+    ['shared', 'shared.2'],
+  )
 })
 
 /** How many processes run exactly this. */
 function running(command: string): number {
-  return execFileSync('sh', ['-c', 'ps -eo args | grep -cxF "$0" || true', command]).toString().trim() === '0' ? 0 : 1
+  return execFileSync('sh', ['-c', 'ps -eo args | grep -cxF "$0" || true', command]).toString().trim() === '0'
+    ? 0
+    : 1
 }

@@ -23,9 +23,19 @@ test.after.always(async () => {
   await master.close()
 })
 
-const identity = {GIT_AUTHOR_NAME: 'a', GIT_AUTHOR_EMAIL: 'a@x', GIT_COMMITTER_NAME: 'a', GIT_COMMITTER_EMAIL: 'a@x'}
+const identity = {
+  GIT_AUTHOR_NAME: 'a',
+  GIT_AUTHOR_EMAIL: 'a@x',
+  GIT_COMMITTER_NAME: 'a',
+  GIT_COMMITTER_EMAIL: 'a@x',
+}
 const git = (dir: string, ...args: string[]): string =>
-  execFileSync('git', ['-C', dir, ...args], {env: {...process.env, ...identity, GIT_CONFIG_GLOBAL: '/dev/null'}, stdio: ['ignore', 'pipe', 'pipe']}).toString().trim()
+  execFileSync('git', ['-C', dir, ...args], {
+    env: {...process.env, ...identity, GIT_CONFIG_GLOBAL: '/dev/null'},
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+    .toString()
+    .trim()
 
 function commit(dir: string, text: string): string {
   writeFileSync(join(dir, 'file'), text)
@@ -47,7 +57,11 @@ function checkout(url: string, special: Partial<Checkout> = {}, env: PlanStep['e
   return step('', {name: 'git', command, env})
 }
 
-async function built(steps: readonly PlanStep[], workspace = `w${fences + 1}`, secrets: Record<string, string> = {}) {
+async function built(
+  steps: readonly PlanStep[],
+  workspace = `w${fences + 1}`,
+  secrets: Record<string, string> = {},
+) {
   const fence = String(++fences)
   master.offer(fence, plan(steps, {workspace, secrets: Object.keys(secrets)}), secrets)
   const end = await master.ended(fence)
@@ -61,24 +75,40 @@ test.serial('a checkout brings the tip of the branch, then one revision, then a 
   const two = commit(dir, 'two')
   const first = await built([checkout(dir), step('cat file', {name: 'b'})], 'co')
   t.is(first.got, two, first.log)
-  t.deepEqual(master.entries(first.fence, 'propertySet').map(({name}) => name), ['gotRevision', 'gotRevision.src'])
+  t.deepEqual(
+    master.entries(first.fence, 'propertySet').map(({name}) => name),
+    ['gotRevision', 'gotRevision.src'],
+  )
   t.is(master.log(first.fence, 1), 'two')
   t.is((await built([checkout(dir, {revision: [one]})], 'co')).got, one)
   const three = commit(dir, 'three')
   t.is((await built([checkout(dir, {revision: [three]})], 'co')).got, three)
 })
 
-test.serial('clean removes what is left of the last build, incremental keeps it, fresh begins anew', async (t) => {
-  const dir = repository()
-  commit(dir, 'one')
-  await built([checkout(dir), step('touch left; echo changed >file; touch .git/index.lock', {name: 'b'})], 'modes')
-  await built([checkout(dir, {mode: 'incremental'}), step('cat file; ls', {name: 'b'})], 'modes')
-  t.is(master.log(String(fences), 1), 'onefile\nleft\n')
-  await built([checkout(dir), step('ls', {name: 'b'})], 'modes')
-  t.is(master.log(String(fences), 1), 'file\n')
-  await built([step('touch .git/mine', {name: 'b'}), checkout(dir, {mode: 'fresh'}), step('ls .git/mine', {name: 'c'})], 'modes')
-  t.like(master.entries(String(fences), 'stepEnded')[2], {result: 'failure'})
-})
+test.serial(
+  'clean removes what is left of the last build, incremental keeps it, fresh begins anew',
+  async (t) => {
+    const dir = repository()
+    commit(dir, 'one')
+    await built(
+      [checkout(dir), step('touch left; echo changed >file; touch .git/index.lock', {name: 'b'})],
+      'modes',
+    )
+    await built([checkout(dir, {mode: 'incremental'}), step('cat file; ls', {name: 'b'})], 'modes')
+    t.is(master.log(String(fences), 1), 'onefile\nleft\n')
+    await built([checkout(dir), step('ls', {name: 'b'})], 'modes')
+    t.is(master.log(String(fences), 1), 'file\n')
+    await built(
+      [
+        step('touch .git/mine', {name: 'b'}),
+        checkout(dir, {mode: 'fresh'}),
+        step('ls .git/mine', {name: 'c'}),
+      ],
+      'modes',
+    )
+    t.like(master.entries(String(fences), 'stepEnded')[2], {result: 'failure'})
+  },
+)
 
 test.serial('a revision that was pushed away is fetched by its name, or its loss is told', async (t) => {
   const dir = repository()
@@ -96,7 +126,10 @@ test.serial('a shallow checkout is shallow', async (t) => {
   const dir = repository()
   commit(dir, 'one')
   const two = commit(dir, 'two')
-  const {fence, got} = await built([checkout(`file://${dir}`, {depth: 1}), step('git rev-list --count HEAD', {name: 'b'})])
+  const {fence, got} = await built([
+    checkout(`file://${dir}`, {depth: 1}),
+    step('git rev-list --count HEAD', {name: 'b'}),
+  ])
   t.is(got, two)
   t.is(master.log(fence, 1), '1\n')
 })
@@ -112,7 +145,11 @@ test.serial('names that look like options, and protocols that run programs, are 
   const dir = repository()
   commit(dir, 'one')
   const marker = join(freshDir(), 'ran')
-  for (const special of [{url: [`--upload-pack=touch ${marker}`]}, {branch: [`--upload-pack=touch ${marker}`]}, {revision: ['--help']}])
+  for (const special of [
+    {url: [`--upload-pack=touch ${marker}`]},
+    {branch: [`--upload-pack=touch ${marker}`]},
+    {revision: ['--help']},
+  ])
     t.like((await built([checkout(dir, special)])).outcome, {outcome: 'broken'})
   t.not((await built([checkout(`ext::touch ${marker}`)])).end.result, 'success')
   t.false(existsSync(marker))
@@ -122,36 +159,77 @@ test.serial('a hook in the workspace does not run', async (t) => {
   const dir = repository()
   commit(dir, 'one')
   const marker = join(freshDir(), 'ran')
-  await built([checkout(dir), step(`printf '#!/bin/sh\\ntouch ${marker}\\n' >.git/hooks/post-checkout; chmod +x .git/hooks/post-checkout`, {name: 'b'})], 'hook')
+  await built(
+    [
+      checkout(dir),
+      step(
+        `printf '#!/bin/sh\\ntouch ${marker}\\n' >.git/hooks/post-checkout; chmod +x .git/hooks/post-checkout`,
+        {name: 'b'},
+      ),
+    ],
+    'hook',
+  )
   commit(dir, 'two')
   t.is((await built([checkout(dir)], 'hook')).end.result, 'success')
   t.false(existsSync(marker))
 })
 
-test.serial('credentials serve the checkout alone: they are neither in the workspace nor in later steps', async (t) => {
-  const dir = repository()
-  commit(dir, 'one')
-  const env = {OSTLER_GIT_USER: ['me'], OSTLER_GIT_PASSWORD: [{secret: 'pw'}], OSTLER_GIT_SSH_KEY: [{secret: 'pw'}]}
-  const {fence, end} = await built([checkout(dir, {}, env), step('grep -r hunter22 . && exit 1; env', {name: 'b'})], 'cred', {pw: 'hunter22'})
-  t.is(end.result, 'success')
-  t.false(/hunter22|OSTLER_GIT/.test(master.log(fence, 1)))
-})
+test.serial(
+  'credentials serve the checkout alone: they are neither in the workspace nor in later steps',
+  async (t) => {
+    const dir = repository()
+    commit(dir, 'one')
+    const env = {
+      OSTLER_GIT_USER: ['me'],
+      OSTLER_GIT_PASSWORD: [{secret: 'pw'}],
+      OSTLER_GIT_SSH_KEY: [{secret: 'pw'}],
+    }
+    const {fence, end} = await built(
+      [checkout(dir, {}, env), step('grep -r hunter22 . && exit 1; env', {name: 'b'})],
+      'cred',
+      {pw: 'hunter22'},
+    )
+    t.is(end.result, 'success')
+    t.false(/hunter22|OSTLER_GIT/.test(master.log(fence, 1)))
+  },
+)
 
 const keep = (files: readonly string[], optional = false): PlanStep =>
-  step('', {name: 'keep', command: {command: 'keep', files: files.map((file) => [file]), artifact: ['dist'], workdir: [''], optional}})
+  step('', {
+    name: 'keep',
+    command: {
+      command: 'keep',
+      files: files.map((file) => [file]),
+      artifact: ['dist'],
+      workdir: [''],
+      optional,
+    },
+  })
 
 test.serial('files are kept by their content, wherever they lie', async (t) => {
-  const {fence, end} = await built([step('mkdir -p dist/a; printf one >dist/a/x.txt; printf two >dist/y.txt; touch dist/z.log'), keep(['dist/**/*.txt'])])
+  const {fence, end} = await built([
+    step('mkdir -p dist/a; printf one >dist/a/x.txt; printf two >dist/y.txt; touch dist/z.log'),
+    keep(['dist/**/*.txt']),
+  ])
   t.is(end.result, 'success', master.log(fence, 1))
   const kept = master.entries(fence, 'artifactKept').map(({path, bytes, name}) => [path, bytes, name])
-  t.deepEqual(kept, [['dist/a/x.txt', 3, 'dist'], ['dist/y.txt', 3, 'dist']])
+  t.deepEqual(kept, [
+    ['dist/a/x.txt', 3, 'dist'],
+    ['dist/y.txt', 3, 'dist'],
+  ])
   t.is(master.artifacts.get(createHash('sha256').update('one').digest('hex'))?.toString(), 'one')
 })
 
 test.serial('an empty file and a large one are kept too', async (t) => {
-  const {fence, end} = await built([step('touch empty; head -c 20000000 /dev/zero >large'), keep(['empty', 'large'])])
+  const {fence, end} = await built([
+    step('touch empty; head -c 20000000 /dev/zero >large'),
+    keep(['empty', 'large']),
+  ])
   t.is(end.result, 'success', master.log(fence, 1))
-  t.deepEqual(master.entries(fence, 'artifactKept').map(({bytes}) => bytes), [0, 20_000_000])
+  t.deepEqual(
+    master.entries(fence, 'artifactKept').map(({bytes}) => bytes),
+    [0, 20_000_000],
+  )
 })
 
 test.serial('nothing to keep is a failure unless it may be', async (t) => {
@@ -173,23 +251,26 @@ test.serial('nothing outside the workspace is kept', async (t) => {
   t.is(readFileSync(outside, 'utf8'), 'secret')
 })
 
-test.serial('a master that does not take a file yet is asked again, one that refuses it is told', async (t) => {
-  let asked = 0
-  master.answerPut = (request, response) => {
-    if (asked++ > 0) return false
-    request.resume()
-    response.writeHead(503).end()
-    return true
-  }
-  const {fence, end} = await built([step('echo again >file'), keep(['file'])])
-  t.is(end.result, 'success', master.log(fence, 1))
-  master.answerPut = (request, response) => {
-    request.resume()
-    response.writeHead(413).end('too large')
-    return true
-  }
-  const refused = await built([step('echo other >file'), keep(['file'])])
-  t.is(refused.end.result, 'failure')
-  t.regex(master.log(refused.fence, 1), /413.*too large/)
-  master.answerPut = null
-})
+test.serial(
+  'a master that does not take a file yet is asked again, one that refuses it is told',
+  async (t) => {
+    let asked = 0
+    master.answerPut = (request, response) => {
+      if (asked++ > 0) return false
+      request.resume()
+      response.writeHead(503).end()
+      return true
+    }
+    const {fence, end} = await built([step('echo again >file'), keep(['file'])])
+    t.is(end.result, 'success', master.log(fence, 1))
+    master.answerPut = (request, response) => {
+      request.resume()
+      response.writeHead(413).end('too large')
+      return true
+    }
+    const refused = await built([step('echo other >file'), keep(['file'])])
+    t.is(refused.end.result, 'failure')
+    t.regex(master.log(refused.fence, 1), /413.*too large/)
+    master.answerPut = null
+  },
+)

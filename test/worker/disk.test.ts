@@ -24,7 +24,10 @@ mounted('a build that fills the disk is to be tried again, and the next one work
   const master = await ScriptedMaster.listen()
   const worker = startWorker(master, {stateDir: smallDisk()})
   await master.connectedOnce()
-  master.offer('1', plan([step('echo begin; head -c 100000000 /dev/zero >big'), step('true', {name: 'b', alwaysRun: true})]))
+  master.offer(
+    '1',
+    plan([step('echo begin; head -c 100000000 /dev/zero >big'), step('true', {name: 'b', alwaysRun: true})]),
+  )
   const {result, summary} = await master.ended('1')
   t.is(result, 'retry')
   t.regex(summary, /disk (is|was) full/)
@@ -46,20 +49,30 @@ mounted('output that fills the disk while the master is away ends the build clea
   await new Promise((resolve) => setTimeout(resolve, 1500))
   master.isMute = false
   master.cut()
+  await master.connectedOnce(2)
   t.is((await master.ended('1', 30_000)).result, 'retry')
   t.deepEqual(master.told('1').faults, [])
   master.offer('2', plan([step('echo fine')]))
-  await master.until(() => master.entry('2', 'buildEnded') ?? master.heard.find((message) => message.say === 'decline'), 'an answer')
+  await master.until(
+    () => master.entry('2', 'buildEnded') ?? master.heard.find((message) => message.say === 'decline'),
+    'an answer',
+  )
   await worker.stop()
   await master.close()
 })
 
 mounted('offers are declined while there is too little room', async (t) => {
   const master = await ScriptedMaster.listen()
-  const worker = startWorker(master, {stateDir: smallDisk(), args: ['--engine-socket', 'none', '--min-free', '1GiB']})
+  const worker = startWorker(master, {
+    stateDir: smallDisk(),
+    args: ['--engine-socket', 'none', '--min-free', '1GiB'],
+  })
   await master.connectedOnce()
   master.offer('1', plan([step('true')]))
-  await master.until(() => master.heard.find((message) => message.say === 'decline' && message.code === 'disk'), 'decline')
+  await master.until(
+    () => master.heard.find((message) => message.say === 'decline' && message.code === 'disk'),
+    'decline',
+  )
   t.pass()
   await worker.stop()
   await master.close()

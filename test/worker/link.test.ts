@@ -13,7 +13,14 @@ test('a worker whose token is refused at the first call says so and exits with 3
 
 test('a master of another protocol makes it exit with 2', async (t) => {
   const master = await ScriptedMaster.listen()
-  master.welcoming = () => ({say: 'welcome', protocol: 99, master: 'new', now: 0, beatSeconds: 1, attempts: []})
+  master.welcoming = () => ({
+    say: 'welcome',
+    protocol: 99,
+    master: 'new',
+    now: 0,
+    beatSeconds: 1,
+    attempts: [],
+  })
   const worker = startWorker(master)
   t.is(await worker.exited, 2)
   t.regex(worker.said(), /speaks protocol 99/)
@@ -53,7 +60,14 @@ test('something unknown is ignored, a malformed frame closes the line with 1007 
 
 test('a master that falls silent is given up for a new line', async (t) => {
   const master = await ScriptedMaster.listen()
-  master.welcoming = () => ({say: 'welcome', protocol: 1, master: 'slow', now: 0, beatSeconds: 0.1, attempts: []})
+  master.welcoming = () => ({
+    say: 'welcome',
+    protocol: 1,
+    master: 'slow',
+    now: 0,
+    beatSeconds: 0.1,
+    attempts: [],
+  })
   const worker = startWorker(master)
   await master.connectedOnce()
   await master.until(() => master.heard.some(({say}) => say === 'beat'), 'a beat')
@@ -66,14 +80,25 @@ test('offers beyond its means are declined with the reason, the same offer again
   const master = await ScriptedMaster.listen()
   const worker = startWorker(master, {args: ['--engine-socket', 'none', '--max-builds', '1']})
   await master.connectedOnce()
-  const contained = plan([step('true')], {container: {image: 'x', memoryBytes: null, cpus: null, pids: null, network: null, user: null}})
+  const contained = plan([step('true')], {
+    container: {image: 'x', memoryBytes: null, cpus: null, pids: null, network: null, user: null},
+  })
   master.offer('1', contained)
-  await master.until(() => master.heard.some((message) => message.say === 'decline' && message.code === 'engine'), 'decline')
+  await master.until(
+    () => master.heard.some((message) => message.say === 'decline' && message.code === 'engine'),
+    'decline',
+  )
   master.offer('2', plan([step('sleep 1')]))
-  await master.until(() => master.heard.some((message) => message.say === 'accept' && message.attempt === '2'), 'accept')
+  await master.until(
+    () => master.heard.some((message) => message.say === 'accept' && message.attempt === '2'),
+    'accept',
+  )
   master.offer('2', plan([step('sleep 1')]))
   master.offer('3', plan([step('true')]))
-  await master.until(() => master.heard.some((message) => message.say === 'decline' && message.code === 'full'), 'decline')
+  await master.until(
+    () => master.heard.some((message) => message.say === 'decline' && message.code === 'full'),
+    'decline',
+  )
   await master.ended('2')
   t.is(master.heard.filter((message) => message.say === 'accept').length, 2)
   t.is(master.entries('2', 'stepStarted').length, 1)
@@ -94,7 +119,11 @@ test('a second worker on the same state directory is refused, naming the first',
 })
 
 test('everything wrong with the command line is said at once', async (t) => {
-  const worker = startWorker({url: 'ftp://x', token: ''}, {args: ['--max-builds', 'many', '--min-free', 'some', '--label', 'x']})
+  const worker = startWorker(
+    {url: 'ftp://x', token: ''},
+    {args: ['--max-builds', 'many', '--min-free', 'some', '--label', 'x']},
+  )
   t.is(await worker.exited, 2)
-  for (const what of ['--master', '--max-builds', '--min-free', '--label', 'no token']) t.true(worker.said().includes(what), what)
+  for (const what of ['--master', '--max-builds', '--min-free', '--label', 'no token'])
+    t.true(worker.said().includes(what), what)
 })

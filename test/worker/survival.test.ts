@@ -8,30 +8,43 @@ import {freshDir, plan, startWorker, step} from '../support/worker-process.ts'
 
 const counting = (marker: string, turns = 20): string =>
   `echo ran >>${marker}; i=0; while [ $i -lt ${turns} ]; do i=$((i+1)); echo "line $i"; sleep 0.05; done; echo "end"; exit 3`
-const counted = (turns = 20): string => `${Array.from({length: turns}, (_, at) => `line ${at + 1}\n`).join('')}end\n`
+const counted = (turns = 20): string =>
+  `${Array.from({length: turns}, (_, at) => `line ${at + 1}\n`).join('')}end\n`
 
-test.serial('a worker killed during a step and started again goes on with it: nothing is lost, doubled or run twice', async (t) => {
-  const master = await ScriptedMaster.listen()
-  const stateDir = freshDir()
-  const marker = join(freshDir(), 'ran')
-  const first = startWorker(master, {stateDir})
-  await master.connectedOnce()
-  master.offer('1', plan([step(counting(marker)), step('echo after', {name: 'b', alwaysRun: true})]), {})
-  await master.until(() => master.log('1').includes('line 4'), 'output')
-  await first.stop('SIGKILL')
-  await new Promise((resolve) => setTimeout(resolve, 300))
-  const second = startWorker(master, {stateDir})
-  const {result} = await master.ended('1')
-  t.is(result, 'failure')
-  t.is(master.log('1'), counted())
-  t.is(master.log('1', 1), 'after\n')
-  t.deepEqual(master.entries('1', 'stepEnded').map(({outcome}) => outcome), [{outcome: 'exited', code: 3}, {outcome: 'exited', code: 0}])
-  t.is(readFileSync(marker, 'utf8'), 'ran\n')
-  t.deepEqual(master.told('1').faults, [])
-  await master.until(() => readdirSync(join(stateDir, 'attempts')).length === 0, 'the attempt to be forgotten')
-  await second.stop()
-  await master.close()
-})
+test.serial(
+  'a worker killed during a step and started again goes on with it: nothing is lost, doubled or run twice',
+  async (t) => {
+    const master = await ScriptedMaster.listen()
+    const stateDir = freshDir()
+    const marker = join(freshDir(), 'ran')
+    const first = startWorker(master, {stateDir})
+    await master.connectedOnce()
+    master.offer('1', plan([step(counting(marker)), step('echo after', {name: 'b', alwaysRun: true})]), {})
+    await master.until(() => master.log('1').includes('line 4'), 'output')
+    await first.stop('SIGKILL')
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    const second = startWorker(master, {stateDir})
+    const {result} = await master.ended('1')
+    t.is(result, 'failure')
+    t.is(master.log('1'), counted())
+    t.is(master.log('1', 1), 'after\n')
+    t.deepEqual(
+      master.entries('1', 'stepEnded').map(({outcome}) => outcome),
+      [
+        {outcome: 'exited', code: 3},
+        {outcome: 'exited', code: 0},
+      ],
+    )
+    t.is(readFileSync(marker, 'utf8'), 'ran\n')
+    t.deepEqual(master.told('1').faults, [])
+    await master.until(
+      () => readdirSync(join(stateDir, 'attempts')).length === 0,
+      'the attempt to be forgotten',
+    )
+    await second.stop()
+    await master.close()
+  },
+)
 
 test.serial('a step that ended while no worker ran keeps its output and its exit status', async (t) => {
   const master = await ScriptedMaster.listen()
@@ -55,7 +68,9 @@ test.serial('however often and whenever a worker is killed, the build comes to t
   const stateDir = freshDir()
   let worker = startWorker(master, {stateDir})
   await master.connectedOnce()
-  const steps = Array.from({length: 12}, (_, at) => step(`echo "from ${at}"; sleep 0.1; echo "to ${at}"`, {name: `s${at}`}))
+  const steps = Array.from({length: 12}, (_, at) =>
+    step(`echo "from ${at}"; sleep 0.1; echo "to ${at}"`, {name: `s${at}`}),
+  )
   master.offer('1', plan(steps))
   await master.until(() => master.entry('1', 'stepStarted'), 'the first step')
   for (let kills = 0; kills < 6; kills++) {
@@ -95,7 +110,10 @@ test.serial('while the master is away the build goes on, and all is told when it
   const worker = startWorker(master)
   await master.connectedOnce()
   const marker = join(freshDir(), 'done')
-  master.offer('1', plan([step(counting('/dev/null', 10)), step(`touch ${marker}`, {name: 'b', alwaysRun: true})]))
+  master.offer(
+    '1',
+    plan([step(counting('/dev/null', 10)), step(`touch ${marker}`, {name: 'b', alwaysRun: true})]),
+  )
   await master.until(() => master.log('1').includes('line 2'), 'output')
   await master.close()
   const end = Date.now() + 10_000
@@ -136,7 +154,10 @@ test.serial('an attempt that is stopped is ended and forgotten, without a last w
   master.offer('1', plan([step('echo up; exec sleep 65432'), step('true', {name: 'b', alwaysRun: true})]))
   await master.until(() => master.log('1').includes('up'), 'output')
   master.say({say: 'stop', attempt: '1', reason: 'not yours'})
-  await master.until(() => readdirSync(join(stateDir, 'attempts')).length === 0, 'the attempt to be forgotten')
+  await master.until(
+    () => readdirSync(join(stateDir, 'attempts')).length === 0,
+    'the attempt to be forgotten',
+  )
   t.is(execFileSync('sh', ['-c', 'ps -eo args | grep -cxF "sleep 65432" || true']).toString().trim(), '0')
   t.is(master.entry('1', 'buildEnded'), undefined)
   master.offer('2', plan([step('echo next')]))
@@ -145,18 +166,21 @@ test.serial('an attempt that is stopped is ended and forgotten, without a last w
   await master.close()
 })
 
-test.serial('a worker that is told to end by a person ends its builds, to be tried again, and leaves nothing running', async (t) => {
-  const master = await ScriptedMaster.listen()
-  const stateDir = freshDir()
-  const worker = startWorker(master, {stateDir})
-  await master.connectedOnce()
-  master.offer('1', plan([step('echo up; exec sleep 54321')]))
-  await master.until(() => master.log('1').includes('up'), 'output')
-  t.is(await worker.stop('SIGINT'), 0)
-  t.is((await master.ended('1')).result, 'retry')
-  t.deepEqual(processesWith(stateDir), [])
-  await master.close()
-})
+test.serial(
+  'a worker that is told to end by a person ends its builds, to be tried again, and leaves nothing running',
+  async (t) => {
+    const master = await ScriptedMaster.listen()
+    const stateDir = freshDir()
+    const worker = startWorker(master, {stateDir})
+    await master.connectedOnce()
+    master.offer('1', plan([step('echo up; exec sleep 54321')]))
+    await master.until(() => master.log('1').includes('up'), 'output')
+    t.is(await worker.stop('SIGINT'), 0)
+    t.is((await master.ended('1')).result, 'retry')
+    t.deepEqual(processesWith(stateDir), [])
+    await master.close()
+  },
+)
 
 test.serial('SIGTERM leaves the build running for the next start', async (t) => {
   const master = await ScriptedMaster.listen()
@@ -190,5 +214,10 @@ test.serial('two hundred megabytes without a line feed pass through in flat memo
 /** The numbers of the processes whose command line has this text. */
 function processesWith(text: string): number[] {
   const {stdout} = spawnSync('pgrep', ['-f', text])
-  return stdout.toString().trim().split('\n').filter((line) => line !== '').map(Number)
+  return stdout
+    .toString()
+    .trim()
+    .split('\n')
+    .filter((line) => line !== '')
+    .map(Number)
 }

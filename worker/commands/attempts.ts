@@ -37,10 +37,20 @@ export class Attempts {
   private underWayBytes = 0
   private isDraining = false
 
-  constructor(stateDir: string, tools: Pick<Tools, 'place' | 'store'>, workspaces: Workspaces, disk: Disk, capacity: Capacity) {
+  constructor(
+    stateDir: string,
+    tools: Pick<Tools, 'place' | 'store'>,
+    workspaces: Workspaces,
+    disk: Disk,
+    capacity: Capacity,
+  ) {
     this.dir = join(stateDir, 'attempts')
     mkdirSync(this.dir, {recursive: true, mode: 0o700})
-    this.tools = {...tools, freeBytes: () => disk.freeBytes(), mayRead: ({journal}) => journal.unappliedBytes < windowBytes}
+    this.tools = {
+      ...tools,
+      freeBytes: () => disk.freeBytes(),
+      mayRead: ({journal}) => journal.unappliedBytes < windowBytes,
+    }
     this.workspaces = workspaces
     this.disk = disk
     this.capacity = capacity
@@ -64,7 +74,11 @@ export class Attempts {
   goOn(link: Link): void {
     this.link = link
     for (const held of this.held.values()) {
-      note('attempt.found', {attempt: held.attempt.fence, build: held.attempt.plan.build, last: held.attempt.journal.last})
+      note('attempt.found', {
+        attempt: held.attempt.fence,
+        build: held.attempt.plan.build,
+        last: held.attempt.journal.last,
+      })
       this.run(held)
     }
   }
@@ -143,7 +157,12 @@ export class Attempts {
       rmSync(join(this.dir, fence), {recursive: true, force: true})
       const text = (error as Error).message
       warn('offer.declined', {attempt: fence, text})
-      this.link?.send({say: 'decline', attempt: fence, code: /ENOSPC|EDQUOT/.test(text) ? 'disk' : 'broken', text})
+      this.link?.send({
+        say: 'decline',
+        attempt: fence,
+        code: /ENOSPC|EDQUOT/.test(text) ? 'disk' : 'broken',
+        text,
+      })
     }
   }
 
@@ -152,7 +171,8 @@ export class Attempts {
     const running = [...this.held.values()].filter(({isOver}) => !isOver).length
     if (this.isDraining) return {code: 'draining', text: 'the worker is stopping'}
     if (running >= maxBuilds) return {code: 'full', text: `${running} of ${maxBuilds} builds are running`}
-    if (needsEngine && !this.tools.place.engine) return {code: 'engine', text: 'this worker has no container engine'}
+    if (needsEngine && !this.tools.place.engine)
+      return {code: 'engine', text: 'this worker has no container engine'}
     const free = this.disk.freeBytes()
     if (free !== null && free < minFreeBytes)
       return {code: 'disk', text: `${free} bytes are free in the state directory, ${minFreeBytes} are wanted`}
@@ -170,11 +190,17 @@ export class Attempts {
   private run(held: Held): void {
     const {attempt} = held
     perform(attempt, this.tools)
-      .catch((error: unknown) => warn('attempt.failed', {attempt: attempt.fence, text: (error as Error).stack ?? String(error)}))
+      .catch((error: unknown) =>
+        warn('attempt.failed', {attempt: attempt.fence, text: (error as Error).stack ?? String(error)}),
+      )
       .finally(() => {
         held.isOver = true
         this.workspaces.release(attempt.workspace)
-        note('attempt.over', {attempt: attempt.fence, build: attempt.plan.build, result: attempt.state.endedAt === null ? null : attempt.state.result})
+        note('attempt.over', {
+          attempt: attempt.fence,
+          build: attempt.plan.build,
+          result: attempt.state.endedAt === null ? null : attempt.state.result,
+        })
         this.settle(held)
       })
       .catch((error: unknown) => warn('attempt.failed', {attempt: attempt.fence, text: String(error)}))
@@ -188,7 +214,8 @@ export class Attempts {
 
   private applied(held: Held, upTo: number): void {
     held.attempt.journal.forget(upTo)
-    while (held.underWay[0] && held.underWay[0].seq <= upTo) this.underWayBytes -= held.underWay.shift()?.bytes ?? 0
+    while (held.underWay[0] && held.underWay[0].seq <= upTo)
+      this.underWayBytes -= held.underWay.shift()?.bytes ?? 0
     this.settle(held)
     this.pump()
   }
@@ -203,7 +230,9 @@ export class Attempts {
     if (!isTold && !isStopped && !(attempt.dropped.signal.aborted && isDropped(attempt))) return
     this.held.delete(attempt.fence)
     for (const {bytes} of held.underWay) this.underWayBytes -= bytes
-    attempt.remove().catch((error: unknown) => warn('attempt.left', {attempt: attempt.fence, text: String(error)}))
+    attempt
+      .remove()
+      .catch((error: unknown) => warn('attempt.left', {attempt: attempt.fence, text: String(error)}))
   }
 
   private pump(): void {
@@ -227,4 +256,3 @@ export class Attempts {
 
 /** Whether the master wants to hear no more of it. */
 const isDropped = ({dropped}: Attempt): boolean => typeof dropped.signal.reason !== 'string'
-

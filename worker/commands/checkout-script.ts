@@ -2,7 +2,7 @@
 // helper that prints it, the key through a file beside the script that is gone when the script ends.
 import type {Checkout} from '../protocol/plan.ts'
 import {environment, quote} from './quote.ts'
-import type {Task} from './spawn.ts'
+import type {Task} from './task.ts'
 
 export interface Filled extends Omit<Checkout, 'url' | 'branch' | 'revision' | 'workdir'> {
   readonly url: string
@@ -17,7 +17,9 @@ const blocked = /^(GIT_|LD_|SSH_|PATH$|HOME$|XDG_CONFIG_HOME$|BASH_ENV$|ENV$|IFS
 export function checkoutScript(checkout: Filled, {ground, id, env}: Task): string {
   const {url, branch, revision, directory, mode, depth, submodules} = checkout
   // What users set must not change how git runs.
-  const {exports} = environment(Object.fromEntries(Object.entries(env).filter(([name]) => !blocked.test(name))))
+  const {exports} = environment(
+    Object.fromEntries(Object.entries(env).filter(([name]) => !blocked.test(name))),
+  )
   const file = (kind: string): string => quote(`${ground.inside}/${id}.${kind}`)
   return `echo $$ >${file('pid')}
 [ -e ${file('cancel')} ] && exit 143

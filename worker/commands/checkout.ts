@@ -3,17 +3,20 @@ import type {Checkout} from '../protocol/plan.ts'
 import type {Outcome} from '../protocol/results.ts'
 import {fill} from '../core/templates.ts'
 import {Broken} from '../world/engine.ts'
-import {below, stepOf, type Task} from './spawn.ts'
+import {below, stepOf, type Task} from './task.ts'
 import {checkoutScript} from './checkout-script.ts'
 import {supervised, valueOf} from './supervised.ts'
 
 /** Checks out, and records which revision it got. */
 export async function checkoutCommand(command: Checkout, task: Task): Promise<Outcome> {
   const {fill: filling, attempt} = task
-  const [url, branch, revision] = [command.url, command.branch, command.revision].map((template) => fill(template, filling))
+  const [url, branch, revision] = [command.url, command.branch, command.revision].map((template) =>
+    fill(template, filling),
+  )
   if (!url) throw new Broken('the checkout has no URL')
   for (const [what, text] of Object.entries({URL: url, branch, revision}))
-    if (text?.startsWith('-') || /[\0\n]/.test(text ?? '')) throw new Broken(`the ${what} "${text}" is not one that git is given`)
+    if (text?.startsWith('-') || /[\0\n]/.test(text ?? ''))
+      throw new Broken(`the ${what} "${text}" is not one that git is given`)
   const directory = below(task.ground.workspaceHere, fill(command.workdir, filling))
   const script = (): string =>
     checkoutScript({...command, url, branch: branch ?? '', revision: revision ?? '', directory}, task)

@@ -23,13 +23,16 @@ const entriesMax = 1_000_000
 export async function matching(root: string, globs: readonly string[]): Promise<Finding> {
   const clean = globs.map((glob) => glob.replace(/^(\.?\/)+/, ''))
   const isMatch = picomatch(clean, {dot: clean.some((glob) => /(^|\/)\./.test(glob)), nonegate: true})
-  const bases = [...new Set(clean.map((glob) => picomatch.scan(glob).base))].filter((base) => !base.split('/').includes('..'))
+  const bases = [...new Set(clean.map((glob) => picomatch.scan(glob).base))].filter(
+    (base) => !base.split('/').includes('..'),
+  )
   const found = new Map<string, Found>()
   const unreadable = new Map<string, string>()
   const inside = await realpath(root)
   let seen = 0
   const visit = async (path: string): Promise<void> => {
-    if (++seen > entriesMax) throw new Error(`more than ${entriesMax} files to look through for ${globs.join(' ')}`)
+    if (++seen > entriesMax)
+      throw new Error(`more than ${entriesMax} files to look through for ${globs.join(' ')}`)
     const file = join(root, path)
     if (path !== '' && isMatch(path)) await take(path, file)
     const children = await readdir(file, {withFileTypes: true}).catch((error: NodeJS.ErrnoException) => {
@@ -45,7 +48,8 @@ export async function matching(root: string, globs: readonly string[]): Promise<
   const take = async (path: string, file: string): Promise<void> => {
     try {
       const real = await realpath(file)
-      if (real !== inside && !real.startsWith(`${inside}/`)) return void unreadable.set(path, 'it leads out of the workspace')
+      if (real !== inside && !real.startsWith(`${inside}/`))
+        return void unreadable.set(path, 'it leads out of the workspace')
       const {size} = await stat(real).then((stats) => (stats.isFile() ? stats : {size: null}))
       if (size === null) return
       await access(real, constants.R_OK)

@@ -1,7 +1,6 @@
 // Test cases counted from JUnit reports.
 import {XMLParser} from 'fast-xml-parser'
-import type {Task} from './spawn.ts'
-import {stepOf} from './spawn.ts'
+import {stepOf, type Task} from './task.ts'
 import {matching} from './files.ts'
 import {readFileSync} from 'node:fs'
 
@@ -33,13 +32,24 @@ export async function countTests(globs: readonly string[], task: Task): Promise<
     }
   }
   if (found.length === 0) await task.log.say(`no report matches ${globs.join(' ')}`)
-  const masked = count.failures.slice(0, failuresMax).map(({name, text}) => ({name: mask(task, name), text: mask(task, text)}))
+  const masked = count.failures
+    .slice(0, failuresMax)
+    .map(({name, text}) => ({name: mask(task, name), text: mask(task, text)}))
   const {passed, failed, skipped} = count
   if (passed + failed + skipped > 0)
-    task.attempt.record({entry: 'testsCounted', at: Date.now(), step: stepOf(task.id), passed, failed, skipped, failures: masked})
+    task.attempt.record({
+      entry: 'testsCounted',
+      at: Date.now(),
+      step: stepOf(task.id),
+      passed,
+      failed,
+      skipped,
+      failures: masked,
+    })
 }
 
-const mask = (task: Task, text: string): string => Buffer.from(task.attempt.mask(Buffer.from(text), true).bytes).toString()
+const mask = (task: Task, text: string): string =>
+  Buffer.from(task.attempt.mask(Buffer.from(text), true).bytes).toString()
 
 const parser = new XMLParser({
   ignoreAttributes: false,
@@ -71,14 +81,23 @@ function walk(suite: Node, count: Count): void {
 }
 
 function nameOf(test: Node): string {
-  return [test['@classname'], test['@name']].filter((part) => typeof part === 'string' && part !== '').join('.').slice(0, 500)
+  return [test['@classname'], test['@name']]
+    .filter((part) => typeof part === 'string' && part !== '')
+    .join('.')
+    .slice(0, 500)
 }
 
 function textOf(bad: unknown): string {
   if (typeof bad === 'string') return bad.slice(0, textMax)
   const {'@message': message = '', '#text': text = ''} = (bad ?? {}) as Record<string, unknown>
-  return [message, text].map(String).filter((part) => part !== '').join('\n').slice(0, textMax)
+  return [message, text]
+    .map(String)
+    .filter((part) => part !== '')
+    .join('\n')
+    .slice(0, textMax)
 }
 
-const list = (value: unknown): unknown[] => (value === undefined ? [] : Array.isArray(value) ? (value as unknown[]) : [value])
-const nodes = (value: unknown): Node[] => list(value).filter((node): node is Node => typeof node === 'object' && node !== null)
+const list = (value: unknown): unknown[] =>
+  value === undefined ? [] : Array.isArray(value) ? (value as unknown[]) : [value]
+const nodes = (value: unknown): Node[] =>
+  list(value).filter((node): node is Node => typeof node === 'object' && node !== null)

@@ -10,7 +10,7 @@ import {fill} from '../core/templates.ts'
 import type {Keep} from '../protocol/plan.ts'
 import type {Outcome} from '../protocol/results.ts'
 import {matching, type Found} from './files.ts'
-import {below, stepOf, type Task} from './spawn.ts'
+import {below, stepOf, type Task} from './task.ts'
 
 export interface Store {
   /** The master's address, without a final slash. */
@@ -22,7 +22,12 @@ const retryMs = [500, 1000, 2000, 5000, 10_000, 30_000]
 const idleMs = 60_000
 
 /** Keeps the files; every one is on the master, and in the journal, when it succeeds. */
-export async function keepCommand(command: Keep, task: Task, store: Store, abort: AbortSignal): Promise<Outcome> {
+export async function keepCommand(
+  command: Keep,
+  task: Task,
+  store: Store,
+  abort: AbortSignal,
+): Promise<Outcome> {
   const name = fill(command.artifact, task.fill)
   const globs = command.files.map((glob) => fill(glob, task.fill))
   const root = below(task.ground.workspaceHere, fill(command.workdir, task.fill))
@@ -45,7 +50,15 @@ export async function keepCommand(command: Keep, task: Task, store: Store, abort
       await task.log.say(`${file.path}: ${refusal}`)
       return {outcome: 'exited', code: 1}
     }
-    task.attempt.record({entry: 'artifactKept', at: Date.now(), step, name, path: file.path, bytes: file.bytes, sha256})
+    task.attempt.record({
+      entry: 'artifactKept',
+      at: Date.now(),
+      step,
+      name,
+      path: file.path,
+      bytes: file.bytes,
+      sha256,
+    })
     await task.log.say(`kept ${file.path} (${file.bytes} bytes, sha256 ${sha256.slice(0, 12)})`)
   }
   return {outcome: 'exited', code: 0}
@@ -58,17 +71,26 @@ async function hash(file: string, signal: AbortSignal): Promise<string> {
 }
 
 /** Null when the master has the bytes; else why it does not want them. Tries again while the master is away. */
-async function send(found: Found, sha256: string, task: Task, store: Store, abort: AbortSignal): Promise<string | null> {
+async function send(
+  found: Found,
+  sha256: string,
+  task: Task,
+  store: Store,
+  abort: AbortSignal,
+): Promise<string | null> {
   for (let tries = 0; ; tries++) {
     const answer = await put(found, sha256, task.attempt.fence, store, abort).catch((error: Error) => error)
     abort.throwIfAborted()
     if (!(answer instanceof Error)) {
       if (answer.status === 200 || answer.status === 201) return null
-      const isFinal = answer.status >= 400 && answer.status < 500 && ![401, 408, 425, 429].includes(answer.status)
+      const isFinal =
+        answer.status >= 400 && answer.status < 500 && ![401, 408, 425, 429].includes(answer.status)
       if (isFinal) return `the master refused it (${answer.status}): ${answer.text}`
     }
     if (tries === 0)
-      await task.log.say(`${found.path}: not taken yet (${answer instanceof Error ? answer.message : answer.status}), trying again`)
+      await task.log.say(
+        `${found.path}: not taken yet (${answer instanceof Error ? answer.message : answer.status}), trying again`,
+      )
     const waitMs = retryMs[Math.min(tries, retryMs.length - 1)] ?? 30_000
     await sleep(waitMs * (0.5 + Math.random()), undefined, {signal: abort})
   }
@@ -88,7 +110,11 @@ async function put(
     'Content-Type': 'application/octet-stream',
     'Content-Length': String(bytes),
   }
-  const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, {method: 'PUT', headers, signal})
+  const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, {
+    method: 'PUT',
+    headers,
+    signal,
+  })
   request.setTimeout(idleMs, () => request.destroy(new Error('the master does not answer')))
   const answered = new Promise<{status: number; text: string}>((resolve, reject) => {
     request.on('error', reject)

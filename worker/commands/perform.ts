@@ -14,7 +14,8 @@ import {StepLog} from '../world/logs.ts'
 import {DiskFull} from '../world/spool.ts'
 import {checkoutCommand} from './checkout.ts'
 import {keepCommand, type Store} from './keep.ts'
-import {spawnCommand, type Task} from './spawn.ts'
+import {spawnCommand} from './spawn.ts'
+import type {Task} from './task.ts'
 import {clear, Dropped} from './supervised.ts'
 
 export interface Tools {
@@ -62,7 +63,9 @@ export async function perform(attempt: Attempt, tools: Tools): Promise<void> {
 const diskFullBytes = 1024 * 1024
 
 async function makeRoom({dir}: Attempt, workspace: string): Promise<void> {
-  const outputs = readdirSync(dir, {recursive: true, encoding: 'utf8'}).filter((name) => /\.(out|value)$/.test(name))
+  const outputs = readdirSync(dir, {recursive: true, encoding: 'utf8'}).filter((name) =>
+    /\.(out|value)$/.test(name),
+  )
   for (const path of [workspace, ...outputs.map((name) => join(dir, name))])
     await rm(path, {recursive: true, force: true}).catch(() => undefined)
 }
@@ -99,7 +102,13 @@ async function obey(order: Doable, attempt: Attempt, grounds: Grounds, tools: To
 }
 
 /** Performs one try of a step, or goes on with it, and writes how it ended. */
-async function tryStep(at: number, tries: number, attempt: Attempt, grounds: Grounds, tools: Tools): Promise<void> {
+async function tryStep(
+  at: number,
+  tries: number,
+  attempt: Attempt,
+  grounds: Grounds,
+  tools: Tools,
+): Promise<void> {
   const step = attempt.plan.steps[at]
   const standing = attempt.state.steps[at]
   if (!step || standing?.state !== 'running') throw new Error(`step ${at} does not run`)
@@ -107,7 +116,11 @@ async function tryStep(at: number, tries: number, attempt: Attempt, grounds: Gro
   const log = new StepLog(attempt, at)
   if (tries > 1 && log.isFresh) await log.say(`--- try ${tries} of ${step.retry.times + 1} ---`)
   const id = `${at}.${tries}`
-  const {outcome, result} = await outcomeOf(step, {attempt, ground, id, since: standing.since, log, own: () => grounds.main.own()}, tools)
+  const {outcome, result} = await outcomeOf(
+    step,
+    {attempt, ground, id, since: standing.since, log, own: () => grounds.main.own()},
+    tools,
+  )
   if (outcome.outcome === 'exited' && outcome.code !== 0 && isDiskFull(tools))
     throw new DiskFull("the worker's disk was full while the step ran")
   const final = isFinal(step, tries, outcome, attempt.wishes) || result === 'retry'
@@ -130,11 +143,16 @@ interface Trial extends Pick<Task, 'attempt' | 'ground' | 'id' | 'since' | 'log'
 }
 
 /** What came of the command; every way in which it can go wrong becomes an outcome here. */
-async function outcomeOf(step: PlanStep, trial: Trial, tools: Tools): Promise<{outcome: Outcome; result: Result | null}> {
+async function outcomeOf(
+  step: PlanStep,
+  trial: Trial,
+  tools: Tools,
+): Promise<{outcome: Outcome; result: Result | null}> {
   try {
     return {outcome: await command(step, trial, tools), result: null}
   } catch (error) {
-    if (error instanceof Dropped || error instanceof DiskFull || trial.attempt.dropped.signal.aborted) throw error
+    if (error instanceof Dropped || error instanceof DiskFull || trial.attempt.dropped.signal.aborted)
+      throw error
     const text = masked(trial.attempt, (error as Error).message)
     const isOurs = error instanceof Broken || error instanceof Unfillable || error instanceof Lost
     await trial.log.say(isOurs ? text : `the worker failed: ${(error as Error).stack ?? text}`)
@@ -157,7 +175,9 @@ async function command(step: PlanStep, trial: Trial, tools: Tools): Promise<Outc
       return outcome
     }
     case 'keep':
-      return cancellable(task, (abort) => keepCommand(step.command as Parameters<typeof keepCommand>[0], task, tools.store, abort))
+      return cancellable(task, (abort) =>
+        keepCommand(step.command as Parameters<typeof keepCommand>[0], task, tools.store, abort),
+      )
   }
 }
 
@@ -166,7 +186,10 @@ async function cancellable(task: Task, act: (abort: AbortSignal) => Promise<Outc
   const {attempt, step, since} = task
   const cancelled = new AbortController()
   const overtime = new AbortController()
-  const timer = step.maxMs === null ? null : setTimeout(() => overtime.abort(), Math.max(0, since + step.maxMs - Date.now()))
+  const timer =
+    step.maxMs === null
+      ? null
+      : setTimeout(() => overtime.abort(), Math.max(0, since + step.maxMs - Date.now()))
   const wish = (): void => {
     if (attempt.wishes.cancel !== null && !step.alwaysRun) cancelled.abort()
   }
@@ -188,7 +211,8 @@ async function cancellable(task: Task, act: (abort: AbortSignal) => Promise<Outc
 function environmentOf(step: PlanStep, attempt: Attempt, mark: string): Record<string, string> {
   const filling = {props: attempt.state.props, secrets: attempt.secrets}
   const env: Record<string, string> = {}
-  for (const [name, template] of Object.entries({...attempt.plan.env, ...step.env})) env[name] = fill(template, filling)
+  for (const [name, template] of Object.entries({...attempt.plan.env, ...step.env}))
+    env[name] = fill(template, filling)
   const {build, builder, number} = attempt.plan
   return {
     ...env,
@@ -217,7 +241,12 @@ function waitUntil(until: number, attempt: Attempt): Promise<void> {
 /** The last words of an attempt that cannot go on here through no fault of its commit. */
 function endAsRetry(attempt: Attempt, error: Error): void {
   const at = Date.now()
-  const text = masked(attempt, error instanceof DiskFull || error instanceof Lost ? error.message : `the worker failed: ${error.message}`)
+  const text = masked(
+    attempt,
+    error instanceof DiskFull || error instanceof Lost
+      ? error.message
+      : `the worker failed: ${error.message}`,
+  )
   const running = attempt.state.steps.findIndex(({state}) => state === 'running')
   const standing = attempt.state.steps[running]
   if (standing?.state === 'running') {

@@ -7,7 +7,20 @@ export function quote(text: string): string {
 }
 
 // Names that some shells keep to themselves; `env` sets them, and those that no shell can name.
-const special = new Set(['UID', 'EUID', 'GID', 'PPID', 'SHELLOPTS', 'BASHOPTS', 'BASH_VERSINFO', 'IFS', 'PS4', 'ENV', 'BASH_ENV', 'OPTIND'])
+const special = new Set([
+  'UID',
+  'EUID',
+  'GID',
+  'PPID',
+  'SHELLOPTS',
+  'BASHOPTS',
+  'BASH_VERSINFO',
+  'IFS',
+  'PS4',
+  'ENV',
+  'BASH_ENV',
+  'OPTIND',
+])
 
 /** Lines that set an environment, and what is to stand before the command for the rest of it. */
 export function environment(env: Readonly<Record<string, string>>): {exports: string; prefix: string} {

@@ -67,7 +67,7 @@ async function watched(run: Run, supervisor: Supervisor): Promise<Outcome> {
         // It may have written the status just before it went.
         const late = statusOf(run)
         if (late !== null) resolve(late)
-        else reject(new Lost('the step\'s supervisor is gone, and with it how the step ended'))
+        else reject(new Lost("the step's supervisor is gone, and with it how the step ended"))
       }
       supervisor.onBell = () => {
         const code = statusOf(run)
@@ -75,7 +75,7 @@ async function watched(run: Run, supervisor: Supervisor): Promise<Outcome> {
         else if (ending.isTick()) look()
       }
       out.onFault = reject
-      ending.onHopeless = () => reject(new Lost('the step\'s processes do not end'))
+      ending.onHopeless = () => reject(new Lost("the step's processes do not end"))
       run.attempt.dropped.signal.addEventListener('abort', () => reject(new Dropped()), {once: true})
       if (run.attempt.dropped.signal.aborted) reject(new Dropped())
       launch(run, supervisor)
@@ -104,6 +104,8 @@ export class Dropped extends Error {
 
 function launch(run: Run, supervisor: Supervisor): void {
   if (statusOf(run) !== null) return
+  if (run.ground.isReplaced && existsSync(path(run, 'pid')))
+    throw new Lost("the step's supervisor is gone, and with it how the step ended")
   if (!existsSync(path(run, 'run'))) {
     if (existsSync(path(run, 'pid'))) return
     writeFileSync(path(run, 'run'), run.script(), {mode: 0o644})
@@ -150,7 +152,8 @@ class Ending {
     const {attempt, step, since} = this.run
     const cancelled = join(this.run.ground.here, `${this.run.id}.cancel`)
     if (existsSync(cancelled)) return this.end(JSON.parse(readFileSync(cancelled, 'utf8')) as Outcome)
-    if (step.maxMs !== null) this.at(since + step.maxMs, () => this.end({outcome: 'overtime', seconds: (step.maxMs ?? 0) / 1000}))
+    if (step.maxMs !== null)
+      this.at(since + step.maxMs, () => this.end({outcome: 'overtime', seconds: (step.maxMs ?? 0) / 1000}))
     const due = step.alwaysRun ? null : deadline(attempt.plan, attempt.state)
     if (due !== null)
       this.at(due, () => this.end({outcome: 'overtime', seconds: (attempt.plan.timeoutMs ?? 0) / 1000}))

@@ -73,7 +73,12 @@ function scan(
 }
 
 /** The length of the longest pattern here, 0 for none, `unsure` when more input may make one or a longer one. */
-function longest(patterns: readonly Uint8Array[], input: Uint8Array, at: number, last: boolean): number | 'unsure' {
+function longest(
+  patterns: readonly Uint8Array[],
+  input: Uint8Array,
+  at: number,
+  last: boolean,
+): number | 'unsure' {
   for (const pattern of patterns) {
     const here = Math.min(pattern.length, input.length - at)
     let same = 2
@@ -103,8 +108,12 @@ function patternsOf(secrets: readonly string[]): Uint8Array[] {
   const forms = new Set<string>()
   for (const secret of secrets) {
     const lines = secret.split(/\r?\n/)
-    const parts = [secret, secret.trim(), ...lines.filter((line) => encoder.encode(line.trim()).length >= lineBytesMin)]
-    for (const part of [...parts, ...lines.length > 1 ? lines.map((line) => line.trim()) : []]) {
+    const parts = [
+      secret,
+      secret.trim(),
+      ...lines.filter((line) => encoder.encode(line.trim()).length >= lineBytesMin),
+    ]
+    for (const part of [...parts, ...(lines.length > 1 ? lines.map((line) => line.trim()) : [])]) {
       const bytes = encoder.encode(part)
       const min = part === secret || part === secret.trim() ? secretBytesMin : lineBytesMin
       if (bytes.length < min) continue
@@ -133,7 +142,11 @@ function formsOf(text: string, bytes: Uint8Array): string[] {
   if (url !== null) {
     const strict = url.replaceAll(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
     for (const form of [url, strict, encodeURI(text)])
-      forms.push(form, form.replaceAll('%20', '+'), form.replaceAll(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()))
+      forms.push(
+        form,
+        form.replaceAll('%20', '+'),
+        form.replaceAll(/%[0-9A-F]{2}/g, (code) => code.toLowerCase()),
+      )
   }
   return forms
 }
@@ -169,7 +182,10 @@ function base64(bytes: Uint8Array): string {
     const [a = 0, b = 0, c = 0] = bytes.subarray(at, at + 3)
     const word = (a << 16) | (b << 8) | c
     const chars = [18, 12, 6, 0].map((shift) => alphabet[(word >> shift) & 63] ?? '')
-    text += chars.slice(0, Math.min(4, bytes.length - at + 1)).join('').padEnd(4, '=')
+    text += chars
+      .slice(0, Math.min(4, bytes.length - at + 1))
+      .join('')
+      .padEnd(4, '=')
   }
   return text
 }

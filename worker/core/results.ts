@@ -3,7 +3,15 @@ import type {Retry} from '../protocol/plan.ts'
 import type {Outcome, Result} from '../protocol/results.ts'
 
 /** From best to worst, as Buildbot compares: a skipped step never hides a success. */
-const badness: readonly Result[] = ['skipped', 'success', 'warnings', 'failure', 'exception', 'retry', 'cancelled']
+const badness: readonly Result[] = [
+  'skipped',
+  'success',
+  'warnings',
+  'failure',
+  'exception',
+  'retry',
+  'cancelled',
+]
 
 /** The worst of some results; of none, success. */
 export function worst(results: readonly Result[]): Result {

@@ -19,7 +19,13 @@ export type StepState =
   | {readonly state: 'waiting'}
   | {readonly state: 'running'; readonly try: number; readonly since: number}
   /** A try is over and another may follow. */
-  | {readonly state: 'between'; readonly try: number; readonly since: number; readonly result: Result; readonly outcome: Outcome | null}
+  | {
+      readonly state: 'between'
+      readonly try: number
+      readonly since: number
+      readonly result: Result
+      readonly outcome: Outcome | null
+    }
   | {readonly state: 'ended'; readonly try: number; readonly result: Result}
 
 export interface BuildState {
@@ -47,7 +53,14 @@ export type Order =
   | {readonly order: 'follow'; readonly step: number; readonly try: number}
   | {readonly order: 'skip'; readonly step: number; readonly reason: string}
   /** End a step without running it (again). */
-  | {readonly order: 'end'; readonly step: number; readonly try: number; readonly outcome: Outcome | null; readonly result: Result; readonly reason: string}
+  | {
+      readonly order: 'end'
+      readonly step: number
+      readonly try: number
+      readonly outcome: Outcome | null
+      readonly result: Result
+      readonly reason: string
+    }
   | {readonly order: 'wait'; readonly until: number}
   | {readonly order: 'finish'; readonly result: Result; readonly summary: string}
   | {readonly order: 'nothing'}
@@ -77,8 +90,15 @@ export function fold(plan: Plan, state: BuildState, entry: Entry): BuildState {
       if (step === undefined) return state
       const {result, outcome} = entry
       if (!entry.final)
-        return withStep(state, entry.step, {state: 'between', try: entry.try, since: entry.at, result, outcome})
-      const late = result !== 'success' && result !== 'warnings' && !step.alwaysRun && isOverdue(plan, state, entry.at)
+        return withStep(state, entry.step, {
+          state: 'between',
+          try: entry.try,
+          since: entry.at,
+          result,
+          outcome,
+        })
+      const late =
+        result !== 'success' && result !== 'warnings' && !step.alwaysRun && isOverdue(plan, state, entry.at)
       const ended = withStep(state, entry.step, {state: 'ended', try: entry.try, result})
       return {
         ...ended,
@@ -159,7 +179,14 @@ function again(
   const {try: tries, result, outcome, since} = standing
   const cancelled = wishes.cancel !== null
   if (cancelled)
-    return {order: 'end', step: at, try: tries, outcome: {outcome: 'cancelled'}, result: 'cancelled', reason: 'cancelled before the next try'}
+    return {
+      order: 'end',
+      step: at,
+      try: tries,
+      outcome: {outcome: 'cancelled'},
+      result: 'cancelled',
+      reason: 'cancelled before the next try',
+    }
   if (barred !== null) return {order: 'end', step: at, try: tries, outcome, result, reason: barred}
   const until = since + step.retry.delayMs
   return now < until ? {order: 'wait', until} : {order: 'start', step: at, try: tries + 1}
@@ -193,7 +220,9 @@ function contribution(step: PlanStep, result: Result): Result {
 }
 
 const halts = (step: PlanStep, result: Result): boolean =>
-  result === 'failure' ? step.haltOnFailure : result === 'exception' || result === 'retry' || result === 'cancelled'
+  result === 'failure'
+    ? step.haltOnFailure
+    : result === 'exception' || result === 'retry' || result === 'cancelled'
 
 function isOverdue(plan: Plan, state: BuildState, now: number): boolean {
   const due = deadline(plan, state)

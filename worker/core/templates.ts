@@ -23,7 +23,8 @@ export function fill(template: Template, {props, secrets}: Fill): string {
     .map((part) => {
       if (typeof part === 'string') return part
       if ('secret' in part) {
-        if (!Object.hasOwn(secrets, part.secret)) throw new Unfillable(`secret "${part.secret}" is not known here`)
+        if (!Object.hasOwn(secrets, part.secret))
+          throw new Unfillable(`secret "${part.secret}" is not known here`)
         return secrets[part.secret]
       }
       const value = Object.hasOwn(props, part.prop) ? props[part.prop] : undefined

@@ -9,7 +9,18 @@ export class Broken extends Error {
 }
 
 // What building packages as root needs, and nothing that reaches the host: no raw sockets, mounts, devices or tracing.
-const capabilities = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'SETGID', 'SETUID', 'KILL', 'SETFCAP', 'NET_BIND_SERVICE', 'SYS_CHROOT']
+const capabilities = [
+  'CHOWN',
+  'DAC_OVERRIDE',
+  'FOWNER',
+  'FSETID',
+  'SETGID',
+  'SETUID',
+  'KILL',
+  'SETFCAP',
+  'NET_BIND_SERVICE',
+  'SYS_CHROOT',
+]
 
 /** What an image must have, told by name before the supervisor starts. */
 const start = `missing=
@@ -43,7 +54,11 @@ export class Engine {
   static async find(socket: string | null): Promise<Engine | null> {
     if (socket === null && process.env['DOCKER_HOST']) return Engine.at(new Docker())
     const runtime = process.env['XDG_RUNTIME_DIR']
-    const usual = ['/var/run/docker.sock', '/run/podman/podman.sock', ...(runtime ? [`${runtime}/podman/podman.sock`] : [])]
+    const usual = [
+      '/var/run/docker.sock',
+      '/run/podman/podman.sock',
+      ...(runtime ? [`${runtime}/podman/podman.sock`] : []),
+    ]
     for (const socketPath of socket === null ? usual : [socket]) {
       const engine = existsSync(socketPath) ? await Engine.at(new Docker({socketPath})) : null
       if (engine) return engine
@@ -70,14 +85,18 @@ export class Engine {
     } catch (error) {
       await container.remove({force: true}).catch(() => undefined)
       const text = message(error)
-      const hint = /"sh"|\bsh: .*not found|executable file/.test(text) ? `image "${build.plan.image}" has no sh: ` : ''
+      const hint = /"sh"|\bsh: .*not found|executable file/.test(text)
+        ? `image "${build.plan.image}" has no sh: `
+        : ''
       throw new Broken(`${hint}the container did not start: ${text}`)
     }
   }
 
   /** The container of an attempt of an earlier life, when it still runs. */
   async find(state: string, fence: string): Promise<string | null> {
-    const found = await this.docker.listContainers({filters: {label: [`ostler.state=${state}`, `ostler.attempt=${fence}`]}})
+    const found = await this.docker.listContainers({
+      filters: {label: [`ostler.state=${state}`, `ostler.attempt=${fence}`]},
+    })
     return found[0]?.Id ?? null
   }
 
@@ -88,7 +107,8 @@ export class Engine {
     stream.resume()
     await new Promise((resolve) => stream.once('close', resolve))
     const {ExitCode} = await exec.inspect()
-    if (ExitCode !== 0) throw new Broken(`${Cmd.join(' ')} failed in the container with exit code ${ExitCode}`)
+    if (ExitCode !== 0)
+      throw new Broken(`${Cmd.join(' ')} failed in the container with exit code ${ExitCode}`)
   }
 
   async isRunning(id: string): Promise<boolean> {
@@ -101,14 +121,23 @@ export class Engine {
 
   /** What a container printed before it ended. */
   async output(id: string): Promise<string> {
-    const raw = await this.docker.getContainer(id).logs({stdout: true, stderr: true, tail: 20}).catch(() => Buffer.alloc(0))
-    return raw.toString('latin1').replaceAll(/[^\x20-\x7e\n]/g, '').trim()
+    const raw = await this.docker
+      .getContainer(id)
+      .logs({stdout: true, stderr: true, tail: 20})
+      .catch(() => Buffer.alloc(0))
+    return raw
+      .toString('latin1')
+      .replaceAll(/[^\x20-\x7e\n]/g, '')
+      .trim()
   }
 
   async remove(id: string): Promise<void> {
-    await this.docker.getContainer(id).remove({force: true, v: true}).catch((error: unknown) => {
-      if (![404, 409].includes((error as {statusCode?: number}).statusCode ?? 0)) throw error
-    })
+    await this.docker
+      .getContainer(id)
+      .remove({force: true, v: true})
+      .catch((error: unknown) => {
+        if (![404, 409].includes((error as {statusCode?: number}).statusCode ?? 0)) throw error
+      })
   }
 
   /** Removes this worker's containers that belong to no attempt it holds; gives back how many. */

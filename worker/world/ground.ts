@@ -17,6 +17,8 @@ export interface Ground {
   readonly inside: string
   readonly workspaceHere: string
   readonly workspaceInside: string
+  /** Whether the supervisor is another than the one that earlier steps were started by. */
+  readonly isReplaced: boolean
   /** The supervisor, started if it has to be. Throws Broken, or Lost when what ran is gone with its host. */
   supervisor(): Promise<Supervisor>
   /** Gives the workspace's files to the user that its steps run as. */
@@ -51,6 +53,7 @@ export class HostGround implements Ground {
   readonly workspaceInside: string
   private readonly attempt: Attempt
   private readonly place: Place
+  isReplaced = false
   private held: Supervisor | null = null
   private since: Since | null = null
   /** Whether a step of an earlier life of the worker ran here. */
@@ -69,6 +72,7 @@ export class HostGround implements Ground {
     const {supervisors} = this.place
     let number = this.held ? null : this.attempt.supervisor
     if (number !== null && this.isOld && !supervisors.claim(number)) number = null
+    this.isReplaced = number === null && this.isOld
     if (number === null) {
       number = supervisors.reserve()
       this.attempt.supervisor = number
@@ -99,6 +103,7 @@ export class ContainerGround implements Ground {
   readonly inside = '/ostler/attempt'
   readonly workspaceHere: string
   readonly workspaceInside = '/ostler/workspace'
+  readonly isReplaced = false
   private readonly attempt: Attempt
   private readonly place: Place
   private container: string | null = null
@@ -115,7 +120,7 @@ export class ContainerGround implements Ground {
   async supervisor(): Promise<Supervisor> {
     this.opened ??= this.open()
     const supervisor = await this.opened
-    if (!supervisor.isAlive()) throw new Lost('the build\'s container is gone')
+    if (!supervisor.isAlive()) throw new Lost("the build's container is gone")
     return supervisor
   }
 
@@ -128,7 +133,11 @@ export class ContainerGround implements Ground {
 
   /** The image knows the numbers of its user's name; the worker, being root, may give files away. */
   private async give(): Promise<void> {
-    await this.place.engine?.run(this.container ?? '', ['sh', '-c', 'echo "$(id -u):$(id -g)" >/ostler/attempt/owner'])
+    await this.place.engine?.run(this.container ?? '', [
+      'sh',
+      '-c',
+      'echo "$(id -u):$(id -g)" >/ostler/attempt/owner',
+    ])
     const [owner = ''] = /^\d+:\d+$/.exec(readFileSync(join(this.here, 'owner'), 'latin1').trim()) ?? []
     if (owner !== '') await promisify(execFile)('chown', ['-hR', owner, this.workspaceHere])
   }
@@ -138,7 +147,9 @@ export class ContainerGround implements Ground {
     supervisor?.close()
     const {engine, state} = this.place
     if (!engine) return
-    const id = this.container ?? (existsSync(join(this.here, 'status')) ? await engine.find(state, this.attempt.fence) : null)
+    const id =
+      this.container ??
+      (existsSync(join(this.here, 'status')) ? await engine.find(state, this.attempt.fence) : null)
     if (id) await engine.remove(id)
     this.container = null
   }
@@ -150,7 +161,7 @@ export class ContainerGround implements Ground {
     if (!plan.container) throw new Error('a build without a container')
     if (existsSync(join(this.here, 'started'))) {
       this.container = await engine.find(state, fence)
-      if (this.container === null) throw new Lost('the build\'s container is gone')
+      if (this.container === null) throw new Lost("the build's container is gone")
       return new Supervisor(this.here)
     }
     const leftover = await engine.find(state, fence)
@@ -159,7 +170,8 @@ export class ContainerGround implements Ground {
     await furnish(this.here)
     prepareStatus(this.here)
     // Whoever the image runs as must reach these: the box holds nothing that its steps may not see.
-    for (const file of ['', 'control', 'signals', 'bell', 'status']) chmodSync(join(this.here, file), file === '' ? 0o777 : 0o666)
+    for (const file of ['', 'control', 'signals', 'bell', 'status'])
+      chmodSync(join(this.here, file), file === '' ? 0o777 : 0o666)
     const supervisor = new Supervisor(this.here)
     const id = await engine.start({
       worker, state, fence, script, build: plan.build, plan: plan.container, workspace: this.workspaceHere, box: this.here,
@@ -178,7 +190,8 @@ export class ContainerGround implements Ground {
   private async whyNot(id: string, engine: Engine): Promise<string> {
     const image = this.attempt.plan.container?.image ?? ''
     const missing = join(this.here, 'missing')
-    if (existsSync(missing)) return `image "${image}" lacks what a build needs:${readFileSync(missing, 'utf8').trimEnd()}`
+    if (existsSync(missing))
+      return `image "${image}" lacks what a build needs:${readFileSync(missing, 'utf8').trimEnd()}`
     return `the supervisor did not start in image "${image}": ${(await engine.output(id)) || 'no reason was given'}`
   }
 }

@@ -2,7 +2,16 @@
 // somebody else's; a broken line changes nothing for a build.
 import {WebSocket, type RawData} from 'ws'
 import {decode, encodeText, FrameFault} from '../protocol/frames.ts'
-import {masterMessageShape, protocolNewest, protocolOldest, textFrameMax, type Hello, type MasterMessage, type Welcome, type WorkerMessage} from '../protocol/messages.ts'
+import {
+  masterMessageShape,
+  protocolNewest,
+  protocolOldest,
+  textFrameMax,
+  type Hello,
+  type MasterMessage,
+  type Welcome,
+  type WorkerMessage,
+} from '../protocol/messages.ts'
 import {note, warn} from './print.ts'
 
 const backoffMinMs = 200
@@ -45,13 +54,19 @@ export class Link {
     const {master, token} = this.options
     const url = `${master.replace(/^http/, 'ws')}/worker`
     const headers = {Authorization: `Bearer ${token}`}
-    const socket = new WebSocket(url, {headers, perMessageDeflate: false, maxPayload: 2 * textFrameMax, handshakeTimeout: welcomeMs})
+    const socket = new WebSocket(url, {
+      headers,
+      perMessageDeflate: false,
+      maxPayload: 2 * textFrameMax,
+      handshakeTimeout: welcomeMs,
+    })
     this.socket = socket
     let why = ''
     socket.on('unexpected-response', (request, response) => {
       why = `the master answered ${response.statusCode}`
       request.destroy()
-      if (response.statusCode === 401 || response.statusCode === 403) this.refuse('token', 'the master does not accept this worker\'s token')
+      if (response.statusCode === 401 || response.statusCode === 403)
+        this.refuse('token', "the master does not accept this worker's token")
       socket.terminate()
     })
     socket.on('open', () => {
@@ -62,7 +77,8 @@ export class Link {
     socket.on('message', (data, isBinary) => this.hear(data, isBinary))
     socket.on('error', (error) => (why ||= error.message))
     socket.on('close', (code, reason) => {
-      if (this.socket === socket) this.lost(why || `closed with ${code}${reason.length > 0 ? `: ${reason.toString()}` : ''}`)
+      if (this.socket === socket)
+        this.lost(why || `closed with ${code}${reason.length > 0 ? `: ${reason.toString()}` : ''}`)
     })
   }
 
@@ -101,7 +117,10 @@ export class Link {
   private welcome(welcome: Welcome): void {
     const {protocol, master, beatSeconds} = welcome
     if (protocol < protocolOldest || protocol > protocolNewest)
-      return this.refuse('protocol', `the master speaks protocol ${protocol}, this worker ${protocolOldest} to ${protocolNewest}`)
+      return this.refuse(
+        'protocol',
+        `the master speaks protocol ${protocol}, this worker ${protocolOldest} to ${protocolNewest}`,
+      )
     note('link.welcome', {master, protocol})
     this.isWelcome = this.wasWelcome = true
     this.failures = 0
@@ -121,7 +140,8 @@ export class Link {
     warn('link.refused', {code, text})
     if (code === 'protocol') return this.giveUp(2)
     // A wrong token at the first call is a mistake to be told at once; later it may be the master's, and a build may wait for it.
-    if (code === 'token' && !this.wasWelcome && this.options.hello().attempts.length === 0) return this.giveUp(3)
+    if (code === 'token' && !this.wasWelcome && this.options.hello().attempts.length === 0)
+      return this.giveUp(3)
     this.failures = Math.max(this.failures, 3)
     this.socket?.close(1000)
   }

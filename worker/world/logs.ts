@@ -54,7 +54,11 @@ export class StepLog {
   async write(part: Mark['part'], at: number, raw: Buffer, last: boolean): Promise<number> {
     const {bytes, used} = this.attempt.mask(raw, last)
     if (bytes.length > 0)
-      await this.put(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), {...this.mark, part, at: at + used})
+      await this.put(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), {
+        ...this.mark,
+        part,
+        at: at + used,
+      })
     return used
   }
 
@@ -67,7 +71,8 @@ export class StepLog {
   }
 
   private async put(bytes: Buffer, mark: Mark): Promise<void> {
-    const body = bytes.length <= syncDeflateMax ? deflateRawSync(bytes, options) : await deflate(bytes, options)
+    const body =
+      bytes.length <= syncDeflateMax ? deflateRawSync(bytes, options) : await deflate(bytes, options)
     const lines = countLines(bytes)
     const before = this.attempt.log
     const warned = this.warningPattern ? this.warned(mark, bytes) : {}

@@ -1,7 +1,16 @@
 // The journal of an attempt on disk: append-only records of `u32 little-endian length + frame`, the frame being the wire's
 // binary form (header JSON + body). Written before anything is sent; a tail torn by a crash is cut off at the next start.
 // It is not synced: it outlives the worker's process, and a host that lost power has lost the attempt anyway.
-import {closeSync, existsSync, fstatSync, ftruncateSync, openSync, readSync, renameSync, writeSync} from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  renameSync,
+  writeSync,
+} from 'node:fs'
 import {entryShape, type Entry} from '../protocol/journal.ts'
 import {encodeBinary} from '../protocol/frames.ts'
 
@@ -77,7 +86,12 @@ export class Journal {
     this.last = seq
     const keep = this.inMemory + frame.length <= framesInMemoryMax
     if (keep) this.inMemory += frame.length
-    this.pending.push({seq, offset: this.size + headerBytes, length: frame.length, frame: keep ? frame : null})
+    this.pending.push({
+      seq,
+      offset: this.size + headerBytes,
+      length: frame.length,
+      frame: keep ? frame : null,
+    })
     this.size += headerBytes + frame.length
   }
 
@@ -138,7 +152,8 @@ export class Journal {
         ftruncateSync(this.file, this.size)
         const {code = '', message} = error as NodeJS.ErrnoException
         if (!['ENOSPC', 'EDQUOT'].includes(code)) throw error
-        if (!again || !isVital || !this.makeRoom()) throw new DiskFull(`the worker's disk is full: ${message}`)
+        if (!again || !isVital || !this.makeRoom())
+          throw new DiskFull(`the worker's disk is full: ${message}`)
       }
     }
   }
@@ -173,8 +188,16 @@ export class Journal {
       const record = parse(frame)
       if (!record) break
       const spent = record.seq <= this.applied && record.entry.entry === 'segment'
-      const header = {say: 'journal', attempt: this.attempt, seq: record.seq, entry: record.entry, mark: record.mark}
-      const kept = spent ? Buffer.from(encodeBinary({...header, spent: true}, new Uint8Array(0)).buffer) : frame
+      const header = {
+        say: 'journal',
+        attempt: this.attempt,
+        seq: record.seq,
+        entry: record.entry,
+        mark: record.mark,
+      }
+      const kept = spent
+        ? Buffer.from(encodeBinary({...header, spent: true}, new Uint8Array(0)).buffer)
+        : frame
       const length = Buffer.alloc(headerBytes)
       length.writeUInt32LE(kept.length)
       writeSync(file, Buffer.concat([length, kept]), 0, headerBytes + kept.length, size)
@@ -209,7 +232,12 @@ function* records(file: number, total: number): Generator<{offset: number; frame
 function parse(frame: Buffer): (Kept & {spent: boolean}) | null {
   try {
     const {header} = split(frame)
-    const {seq, entry, mark, spent} = JSON.parse(header) as {seq: number; entry: unknown; mark?: Mark; spent?: boolean}
+    const {seq, entry, mark, spent} = JSON.parse(header) as {
+      seq: number
+      entry: unknown
+      mark?: Mark
+      spent?: boolean
+    }
     return {seq, entry: entryShape.parse(entry), mark: mark ?? null, spent: spent === true}
   } catch {
     return null

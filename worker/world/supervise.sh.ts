@@ -37,5 +37,5 @@ while read -r id dir <&3; do
   fi
   cd "$home" && echo 1<>bell
 done
-echo stop 1<>signals
+echo stop >&4
 `

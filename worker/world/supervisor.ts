@@ -1,7 +1,18 @@
 // A supervisor as the worker sees it: two FIFOs to order through and a bell to listen to. It lives if, and only if, the
 // FIFO has a reader, which is true across restarts of the worker and through the wall of a container.
 import {execFile, spawn} from 'node:child_process'
-import {closeSync, constants, mkdirSync, openSync, readdirSync, rmSync, watch, writeFileSync, writeSync, type FSWatcher} from 'node:fs'
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  watch,
+  writeFileSync,
+  writeSync,
+  type FSWatcher,
+} from 'node:fs'
 import {homedir, userInfo} from 'node:os'
 import {join} from 'node:path'
 import {promisify} from 'node:util'
@@ -181,7 +192,12 @@ export class HostSupervisors {
     rmSync(home, {recursive: true, force: true})
     await furnish(home)
     const supervisor = new Supervisor(home)
-    const child = spawn('sh', [this.script, home], {detached: true, stdio: 'ignore', env: cleanEnv(), cwd: home})
+    const child = spawn('sh', [this.script, home], {
+      detached: true,
+      stdio: 'ignore',
+      env: cleanEnv(),
+      cwd: home,
+    })
     child.unref()
     if (!(await supervisor.ready())) throw new Error('the supervisor on the host did not start')
     return supervisor
@@ -192,5 +208,14 @@ export class HostSupervisors {
 export function cleanEnv(): Record<string, string> {
   const {PATH = '/usr/local/bin:/usr/bin:/bin', LANG = 'C.UTF-8', TZ} = process.env
   const {username} = userInfo()
-  return {PATH, LANG, HOME: homedir(), USER: username, LOGNAME: username, SHELL: '/bin/sh', TERM: 'dumb', ...(TZ && {TZ})}
+  return {
+    PATH,
+    LANG,
+    HOME: homedir(),
+    USER: username,
+    LOGNAME: username,
+    SHELL: '/bin/sh',
+    TERM: 'dumb',
+    ...(TZ && {TZ}),
+  }
 }

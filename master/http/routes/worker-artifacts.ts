@@ -1,4 +1,4 @@
-// PUT /worker/artifacts/SHA256 with the attempt's number as `Ostler-Attempt`: a worker brings the bytes that its journal will name.
+// PUT /worker/artifacts/SHA256 with the header `Ostler-Attempt: NUMBER`: a worker brings the bytes that its journal will name.
 import type {FastifyInstance} from 'fastify'
 import type {Readable} from 'node:stream'
 import {z} from 'zod'
@@ -11,7 +11,7 @@ import {badInput, Refusal} from '../refusals.ts'
 const artifactBytesMax = 8 * 1024 ** 3
 
 const paramsShape = z.object({sha256: z.string().regex(/^[0-9a-f]{64}$/)})
-const attemptShape = z.string().regex(/^[0-9]{1,18}$/)
+const headersShape = z.object({'ostler-attempt': z.string().regex(/^[0-9]{1,18}$/)})
 
 export function workerArtifactRoutes(scope: FastifyInstance, needs: Needs): void {
   scope.removeAllContentTypeParsers()
@@ -23,14 +23,14 @@ export function workerArtifactRoutes(scope: FastifyInstance, needs: Needs): void
   }
   scope.put('/worker/artifacts/:sha256', {config: {policy: 'worker'}, bodyLimit: artifactBytesMax}, async (request, reply) => {
     const params = paramsShape.safeParse(request.params)
-    const attempt = attemptShape.safeParse(request.headers['ostler-attempt'])
-    if (!params.success || !attempt.success)
+    const headers = headersShape.safeParse(request.headers)
+    if (!params.success || !headers.success)
       throw badInput('an artifact is sent to /worker/artifacts/SHA256 with the header Ostler-Attempt', [
         {path: params.success ? 'Ostler-Attempt' : 'sha256', message: 'malformed'},
       ])
     const {sha256} = params.data
     if (request.caller.kind !== 'worker') throw new Refusal(403, 'forbidden', 'this is for workers')
-    await owned(request.caller.name, attempt.data)
+    await owned(request.caller.name, headers.data['ostler-attempt'])
     const bytes = Number(request.headers['content-length'] ?? NaN)
     if (!Number.isSafeInteger(bytes)) throw new Refusal(411, 'length-required', 'an artifact is sent with its Content-Length')
     if ((await needs.artifacts.size(sha256)) === bytes) return await answerStored(reply, request.body as Readable | undefined)

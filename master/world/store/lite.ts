@@ -83,12 +83,14 @@ class Thread {
   }
 
   ask(bytes: Uint8Array<ArrayBuffer>, answered: Answered) {
+    this.#worker.ref()
     this.#waiting.push(answered)
     if (this.#early) this.#early.push(bytes)
     else this.#post(bytes)
   }
 
   async close() {
+    this.#worker.ref()
     if (!this.dead) this.#worker.postMessage({close: true} satisfies ToWorker)
     await this.#exited
   }
@@ -99,8 +101,11 @@ class Thread {
 
   #hear(message: FromWorker) {
     if ('failed' in message) this.#failure = message.failed
-    else if ('bytes' in message) this.#waiting.shift()?.(Buffer.from(message.bytes.buffer))
-    else {
+    else if ('bytes' in message) {
+      this.#waiting.shift()?.(Buffer.from(message.bytes.buffer))
+      // A thread that nobody waits for does not keep the process alive.
+      if (this.#waiting.length === 0) this.#worker.unref()
+    } else {
       for (const bytes of this.#early ?? []) this.#post(bytes)
       this.#early = null
     }

@@ -19,7 +19,7 @@ function masked(secrets: readonly string[], pieces: readonly Uint8Array[]): Buff
 
 const whole = (secret: string, text: string): string => masked([secret], [Buffer.from(text)]).toString()
 
-const secret = "p@ss w'rd/\"$x"
+const secret = 'p@ss w\'rd/"$x'
 const forms: readonly [string, string][] = [
   ['as it is', secret],
   ['in Base64', Buffer.from(secret).toString('base64')],
@@ -29,12 +29,15 @@ const forms: readonly [string, string][] = [
   ['in JSON', JSON.stringify(secret).slice(1, -1)],
   ['in single quotes of a shell', secret.replaceAll("'", "'\\''")],
 ]
-for (const [how, form] of forms) test(`a secret is masked ${how}`, (t) => t.is(whole(secret, `before ${form} after`), 'before *** after'))
+for (const [how, form] of forms)
+  test(`a secret is masked ${how}`, (t) => t.is(whole(secret, `before ${form} after`), 'before *** after'))
 
 test('a secret within a longer Base64 text is masked at each offset', (t) => {
   for (const before of ['', 'u', 'us', 'use', 'user:']) {
     const text = Buffer.from(`${before}token-of-some-length!tail`).toString('base64')
-    const shown = Buffer.from(whole('token-of-some-length', text).replaceAll('***', ''), 'base64').toString('latin1')
+    const shown = Buffer.from(whole('token-of-some-length', text).replaceAll('***', ''), 'base64').toString(
+      'latin1',
+    )
     t.false(shown.includes('token') || shown.includes('length') || shown.includes('some'))
   }
 })
@@ -63,21 +66,29 @@ test('output is held back only while it may be the beginning of a secret', (t) =
 
 test('without secrets the bytes are the very same', (t) => {
   const input = Buffer.from([0, 255, 128, 10])
-  t.is(maskOf([]) (input, false).bytes, input)
+  t.is(maskOf([])(input, false).bytes, input)
 })
 
 test('however the output is cut, the masked text is the same, and no secret is in it', (t) => {
   const letters = fc.constantFrom('a', 'b', 'c', '\n', '=')
-  const text = (max: number): fc.Arbitrary<string> => fc.array(letters, {minLength: 3, maxLength: max}).map((all) => all.join(''))
+  const text = (max: number): fc.Arbitrary<string> =>
+    fc.array(letters, {minLength: 3, maxLength: max}).map((all) => all.join(''))
   fc.assert(
-    fc.property(fc.array(text(7), {minLength: 1, maxLength: 3}), fc.array(text(20), {maxLength: 8}), fc.array(fc.nat(200), {maxLength: 10}), (secrets, parts, cuts) => {
-      const input = Buffer.from(parts.flatMap((part, at) => [part, secrets[at % secrets.length] ?? '']).join(''))
-      const places = [0, ...cuts.map((cut) => cut % (input.length + 1)).sort((x, y) => x - y), input.length]
-      const pieces = places.slice(1).map((to, at) => input.subarray(places[at] ?? 0, to))
-      const atOnce = masked(secrets, [input])
-      t.deepEqual(masked(secrets, pieces), atOnce)
-      for (const secret of secrets) if (!'***'.includes(secret)) t.false(atOnce.includes(secret))
-    }),
+    fc.property(
+      fc.array(text(7), {minLength: 1, maxLength: 3}),
+      fc.array(text(20), {maxLength: 8}),
+      fc.array(fc.nat(200), {maxLength: 10}),
+      (secrets, parts, cuts) => {
+        const input = Buffer.from(
+          parts.flatMap((part, at) => [part, secrets[at % secrets.length] ?? '']).join(''),
+        )
+        const places = [0, ...cuts.map((cut) => cut % (input.length + 1)).sort((x, y) => x - y), input.length]
+        const pieces = places.slice(1).map((to, at) => input.subarray(places[at] ?? 0, to))
+        const atOnce = masked(secrets, [input])
+        t.deepEqual(masked(secrets, pieces), atOnce)
+        for (const secret of secrets) if (!'***'.includes(secret)) t.false(atOnce.includes(secret))
+      },
+    ),
     {numRuns: 1000},
   )
 })

@@ -44,8 +44,14 @@ function play(plan: Plan, {outcomes = [], cancelAt = Infinity, tryMs = 10}: Play
     const order = next(plan, state, wishes, now)
     switch (order.order) {
       case 'nothing': {
-        const ends = entries.flatMap((entry) => (entry.entry === 'stepEnded' && entry.final ? [`${plan.steps[entry.step]?.name}:${entry.result}`] : []))
-        const starts = entries.flatMap((entry) => (entry.entry === 'stepStarted' ? [`${plan.steps[entry.step]?.name}.${entry.try}`] : []))
+        const ends = entries.flatMap((entry) =>
+          entry.entry === 'stepEnded' && entry.final
+            ? [`${plan.steps[entry.step]?.name}:${entry.result}`]
+            : [],
+        )
+        const starts = entries.flatMap((entry) =>
+          entry.entry === 'stepStarted' ? [`${plan.steps[entry.step]?.name}.${entry.try}`] : [],
+        )
         return {result: state.result, ends, starts, entries}
       }
       case 'begin':
@@ -59,15 +65,42 @@ function play(plan: Plan, {outcomes = [], cancelAt = Infinity, tryMs = 10}: Play
         const cancelled = now >= cancelAt && plan.steps[order.step]?.alwaysRun !== true
         const outcome: Outcome = cancelled ? {outcome: 'cancelled'} : (left.shift() ?? done)
         const final = isFinal(plan.steps[order.step] as PlanStep, order.try, outcome, wishes)
-        const ended = {step: order.step, try: order.try, outcome, result: judge(outcome, 0), summary: '', warnings: 0}
+        const ended = {
+          step: order.step,
+          try: order.try,
+          outcome,
+          result: judge(outcome, 0),
+          summary: '',
+          warnings: 0,
+        }
         record({entry: 'stepEnded', at: now, ...ended, final})
         break
       }
       case 'skip':
-        record({entry: 'stepEnded', at: now, step: order.step, try: 1, outcome: null, result: 'skipped', summary: order.reason, warnings: 0, final: true})
+        record({
+          entry: 'stepEnded',
+          at: now,
+          step: order.step,
+          try: 1,
+          outcome: null,
+          result: 'skipped',
+          summary: order.reason,
+          warnings: 0,
+          final: true,
+        })
         break
       case 'end':
-        record({entry: 'stepEnded', at: now, step: order.step, try: order.try, outcome: order.outcome, result: order.result, summary: order.reason, warnings: 0, final: true})
+        record({
+          entry: 'stepEnded',
+          at: now,
+          step: order.step,
+          try: order.try,
+          outcome: order.outcome,
+          result: order.result,
+          summary: order.reason,
+          warnings: 0,
+          final: true,
+        })
         break
       case 'wait':
         now = order.until
@@ -124,13 +157,29 @@ test('a lost host ends the build as retry, without cleaning up there', (t) => {
   const lost = plan([a(), b({alwaysRun: true})])
   let state = fold(lost, initial(lost), {entry: 'buildStarted', at: 0, executor: 'host'})
   state = fold(lost, state, {entry: 'stepStarted', at: 0, step: 0, try: 1})
-  state = fold(lost, state, {entry: 'stepEnded', at: 1, step: 0, try: 1, outcome: broken, result: 'retry', summary: '', warnings: 0, final: true})
+  state = fold(lost, state, {
+    entry: 'stepEnded',
+    at: 1,
+    step: 0,
+    try: 1,
+    outcome: broken,
+    result: 'retry',
+    summary: '',
+    warnings: 0,
+    final: true,
+  })
   t.like(next(lost, state, {cancel: null}, 2), {order: 'skip', step: 1})
 })
 
 test('a property set by a step is in the state', (t) => {
   const simple = plan([a()])
-  const state = fold(simple, initial(simple), {entry: 'propertySet', at: 0, step: 0, name: 'version', value: '1.2'})
+  const state = fold(simple, initial(simple), {
+    entry: 'propertySet',
+    at: 0,
+    step: 0,
+    name: 'version',
+    value: '1.2',
+  })
   t.deepEqual(state.props, {version: '1.2'})
 })
 
@@ -139,7 +188,16 @@ test('a skipped step never hides a success, and of nothing the worst is success'
     ['success', 'skipped', 'success', 'retry']) // prettier-ignore
 })
 
-const someOutcome = fc.oneof(fc.constantFrom<Outcome>(done, failed, temporary, broken, {outcome: 'silent', seconds: 1}, {outcome: 'overtime', seconds: 2}))
+const someOutcome = fc.oneof(
+  fc.constantFrom<Outcome>(
+    done,
+    failed,
+    temporary,
+    broken,
+    {outcome: 'silent', seconds: 1},
+    {outcome: 'overtime', seconds: 2},
+  ),
+)
 const someStep = fc
   .record({
     alwaysRun: fc.boolean(), haltOnFailure: fc.boolean(), flunkOnFailure: fc.boolean(), warnOnFailure: fc.boolean(),
@@ -156,9 +214,16 @@ test('every plan comes to an end, each step ends for good exactly once, and the 
       fc.option(fc.integer({min: 990, max: 1400})),
       fc.option(fc.integer({min: 1, max: 200})),
       (specials, outcomes, cancelAt, timeoutMs) => {
-        const some = plan(specials.map((special, at) => step('', {...special, name: `s${at}`})), {timeoutMs})
+        const some = plan(
+          specials.map((special, at) => step('', {...special, name: `s${at}`})),
+          {timeoutMs},
+        )
         const played = play(some, {outcomes, cancelAt: cancelAt ?? Infinity})
-        const finals = some.steps.map((_, at) => played.entries.filter((entry) => entry.entry === 'stepEnded' && entry.final && entry.step === at).length)
+        const finals = some.steps.map(
+          (_, at) =>
+            played.entries.filter((entry) => entry.entry === 'stepEnded' && entry.final && entry.step === at)
+              .length,
+        )
         t.true(finals.every((count) => count === 1))
         t.is(new Set(played.starts).size, played.starts.length)
         const told = played.entries.reduce((state, entry) => fold(some, state, entry), initial(some))

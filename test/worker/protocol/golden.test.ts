@@ -5,13 +5,21 @@ import {decode, encodeBinary, encodeText, FrameFault} from '../../../worker/prot
 import {masterMessageShape, workerMessageShape} from '../../../worker/protocol/messages.ts'
 
 const golden = (name: string): object[] =>
-  JSON.parse(readFileSync(new URL(`../../../../test/worker/protocol/golden/${name}`, import.meta.url), 'utf8')) as object[]
+  JSON.parse(
+    readFileSync(new URL(`../../../../test/worker/protocol/golden/${name}`, import.meta.url), 'utf8'),
+  ) as object[]
 
-for (const [name, shape] of [['worker-1.json', workerMessageShape], ['master-1.json', masterMessageShape]] as const)
+for (const [name, shape] of [
+  ['worker-1.json', workerMessageShape],
+  ['master-1.json', masterMessageShape],
+] as const)
   test(`every message of ${name} is still understood, whole`, (t) => {
     for (const message of golden(name)) {
       t.deepEqual(decode<typeof shape>(shape, encodeText(message)).message as object, message)
-      const framed = decode<typeof shape>(shape, encodeBinary({...message, later: 'unknown'}, new Uint8Array([1, 2])))
+      const framed = decode<typeof shape>(
+        shape,
+        encodeBinary({...message, later: 'unknown'}, new Uint8Array([1, 2])),
+      )
       t.deepEqual([framed.message as object, [...(framed.body ?? [])]], [message, [1, 2]])
     }
   })
@@ -26,5 +34,6 @@ test('a frame that breaks the protocol is a fault that says what is wrong', (t) 
     [encodeBinary({say: 'beat'}, new Uint8Array(9_000_000)), /binary frame of/],
     [new Uint8Array([2, 0, 0, 0, 0xc3, 0x28]), /UTF-8/],
   ]
-  for (const [frame, message] of frames) t.throws(() => decode(workerMessageShape, frame), {instanceOf: FrameFault, message})
+  for (const [frame, message] of frames)
+    t.throws(() => decode(workerMessageShape, frame), {instanceOf: FrameFault, message})
 })

@@ -8,7 +8,16 @@ import {freshDir} from '../../support/worker-process.ts'
 
 const noRoom = (): boolean => false
 const started = (step: number): Entry => ({entry: 'stepStarted', at: 1, step, try: 1})
-const segment = (offset: number, bytes: number): Entry => ({entry: 'segment', at: 1, step: 0, log: 'stdio', offset, bytes, lines: 0, crc32: 0})
+const segment = (offset: number, bytes: number): Entry => ({
+  entry: 'segment',
+  at: 1,
+  step: 0,
+  log: 'stdio',
+  offset,
+  bytes,
+  lines: 0,
+  crc32: 0,
+})
 const mark = {lines: 1, crc32: 2, part: 'out', at: 3, warnings: 0, line: ''} as const
 
 test('a journal opened again holds what was written, and its numbers go on', (t) => {
@@ -18,7 +27,13 @@ test('a journal opened again holds what was written, and its numbers go on', (t)
   journal.append(segment(0, 5), Buffer.from('12345'), mark)
   journal.close()
   const again = Journal.open(path, '7', noRoom)
-  t.deepEqual(again.kept.map(({seq, entry}) => [seq, entry.entry]), [[1, 'stepStarted'], [2, 'segment']])
+  t.deepEqual(
+    again.kept.map(({seq, entry}) => [seq, entry.entry]),
+    [
+      [1, 'stepStarted'],
+      [2, 'segment'],
+    ],
+  )
   t.deepEqual(again.kept[1]?.mark, mark)
   again.journal.append(started(1))
   t.is(again.journal.last, 3)

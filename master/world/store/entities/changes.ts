@@ -18,6 +18,7 @@ export const RepositoryEntity = table('repositories', {
   source: key(text),
   url: text,
   refs: json<Record<string, string>>(),
+  watched: texts,
   polledAt: optional(time),
   nextPollAt: time,
   failures: integer,

@@ -168,7 +168,7 @@ eachDatabase('any text from outside can be kept once it is clean', async (t, sto
   await addBuilder(store, clean)
   t.deepEqual(await builders(store), [clean])
   const data = cleanJson({[dirty]: [dirty, 1, null, {deep: dirty}]})
-  const [row] = await store.query('SELECT $1::jsonb AS data', [JSON.stringify(data)])
+  const [row] = await store.query('SELECT $1::jsonb AS data', [data])
   t.deepEqual(row?.['data'], {[clean]: [clean, 1, null, {deep: clean}]})
 })
 

@@ -34,11 +34,20 @@ const described: Column[] = entities.flatMap(({options}) =>
   }),
 )
 
-const sorted = (columns: readonly Column[]) => columns.map((column) => JSON.stringify(column)).sort()
+const lines = (columns: readonly Column[]) => new Set(columns.map((column) => JSON.stringify(column)))
 
 eachDatabase('the entities describe every column of the migrated tables, and no other', async (t, store) => {
-  const found = await store.query<Column>(migrated)
-  t.deepEqual(sorted(described), sorted(found))
+  const [inEntities, inTables] = [lines(described), lines(await store.query<Column>(migrated))]
+  t.deepEqual(
+    [...inTables].filter((line) => !inEntities.has(line)),
+    [],
+    'columns that no entity describes',
+  )
+  t.deepEqual(
+    [...inEntities].filter((line) => !inTables.has(line)),
+    [],
+    'columns that the tables do not have',
+  )
 })
 
 eachDatabase('TypeORM can read every table', async (t, store) => {

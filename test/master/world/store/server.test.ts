@@ -2,9 +2,10 @@ import test from 'ava'
 import {createServer, type AddressInfo} from 'node:net'
 import {openStore} from '../../../../master/world/store/database.ts'
 import {shownUrl} from '../../../../master/world/store/reach.ts'
-import {postgresPrograms, startCluster} from '../../../support/cluster.ts'
+import {startCluster} from '../../../support/cluster.ts'
+import {needs} from '../../../support/needs.ts'
 
-const clusterTest = postgresPrograms() === null ? test.skip : test
+const clusterTest = needs('postgresql')
 const stateDir = '/nowhere'
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -12,7 +13,7 @@ clusterTest(
   'a server that restarts breaks what runs, and the store works again with its listeners told',
   async (t) => {
     const cluster = await startCluster()
-  t.teardown(() => cluster.stop())
+    t.teardown(() => cluster.stop())
     const said: string[] = []
     const store = await openStore({url: cluster.url, stateDir, say: (text) => said.push(text)})
     const heard: string[] = []
@@ -27,7 +28,7 @@ clusterTest(
     t.deepEqual(heard, ['', 'ding'])
     t.true(said.some((text) => text.includes('listening to PostgreSQL again')))
     await store.close()
-    },
+  },
 )
 
 clusterTest('masters that start together migrate once', async (t) => {
