@@ -17,4 +17,7 @@ try {
   console.error(`ostler: not built (${error.message}); run npm run build in ${root}`)
   process.exit(2)
 }
-process.exitCode = await program.main(rest)
+const code = await program.main(rest)
+// A worker that was told to stop still follows its builds, which go on without it: its process must not wait for them.
+if (argv[0] === 'worker') process.exit(code)
+process.exitCode = code
