@@ -29,7 +29,7 @@ import {workerSocket} from './worker-socket.ts'
 /** The largest body of an ordinary request. */
 export const bodyBytesMax = 1024 * 1024
 
-/** How long answers that are under way may take once the server is closing. */
+/** How long, in milliseconds, the other sides may take to finish and hang up once the server closes. */
 const lastAnswersMs = 2000
 
 /** The server, ready to listen; closing it ends every stream and tells the workers to dial again. */
@@ -80,7 +80,7 @@ export async function createServer(needs: Needs): Promise<FastifyInstance> {
       for (const client of clients) client.close(1001, 'the master is going away')
       const impatience = setTimeout(() => {
         for (const client of clients) client.terminate()
-      }, farewellMs)
+      }, lastAnswersMs)
       this.websocketServer.close(() => {
         clearTimeout(impatience)
         done()
