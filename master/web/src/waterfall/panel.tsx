@@ -30,7 +30,12 @@ export function BuildPanel({
 }) {
   const key = ['build', id]
   const build = useQuery({queryKey: key, queryFn: () => read.build(id)})
-  const steps = useQuery({queryKey: [...key, 'steps'], queryFn: () => read.steps(id)})
+  const steps = useQuery({
+    queryKey: [...key, 'steps'],
+    queryFn: () => read.steps(id),
+    // A running step's log grows without events.
+    refetchInterval: ({state}) => (state.data?.items.some((step) => step.state === 'running') ? 1500 : false),
+  })
   useRefreshed(key, ({data}) => data['build'] === id)
   const shown = build.data ?? row
   const telling = pickTelling(steps.data?.items ?? [])
