@@ -7,7 +7,8 @@ import {fileURLToPath, pathToFileURL} from 'node:url'
 // npm links to this file from node_modules/.bin; what it belongs to lies beside its real place.
 const root = dirname(dirname(realpathSync(fileURLToPath(import.meta.url))))
 const argv = process.argv.slice(2)
-const [entry, rest] = argv[0] === 'worker' ? ['worker/main.js', argv.slice(1)] : ['master/cli/ostler.js', argv]
+const [entry, rest] =
+  argv[0] === 'worker' ? ['worker/main.js', argv.slice(1)] : ['master/cli/ostler.js', argv]
 let program
 try {
   program = await import(pathToFileURL(join(root, 'dist', entry)).href)

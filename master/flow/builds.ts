@@ -43,10 +43,8 @@ export function builds(world: World, sessions: Sessions, graceMs = workerGraceMs
     hears: ['builds', 'cancels'],
     slowTickMs: sweepMs,
     async run() {
-      for (let batch = sessions.reports(batchMax); batch.length > 0; batch = sessions.reports(batchMax)) {
-        await recordBatch(world, sessions, batch)
-        sessions.drop(batch.length)
-      }
+      for (let batch = sessions.take(batchMax); batch.length > 0; batch = sessions.take(batchMax))
+        await recordOrPutBack(world, sessions, batch)
       const due = performance.now() - sweptAt >= sweepMs
       if (wished || due) {
         wished = false
@@ -59,6 +57,17 @@ export function builds(world: World, sessions: Sessions, graceMs = workerGraceMs
       return null
     },
   }
+}
+
+/** What could not be recorded, since the database or the disk is away, is tried again; meanwhile the workers wait. */
+async function recordOrPutBack(world: World, sessions: Sessions, batch: readonly Report[]): Promise<void> {
+  try {
+    await recordBatch(world, sessions, batch)
+  } catch (error) {
+    sessions.putBack(batch)
+    throw error
+  }
+  sessions.recorded(batch)
 }
 
 /** Records one batch. One attempt whose entries cannot be recorded must not hold up the others: then each by itself. */
@@ -206,8 +215,9 @@ async function writeLogFile(world: World, row: LogRow, change: LogChange): Promi
 function ringAfter(world: World, changes: readonly Changes[]): void {
   if (changes.some((change) => change.logs.size > 0)) world.bells.ring('logs')
   if (changes.some((change) => change.events.length > 0 || change.ended)) world.bells.ring('events')
+  if (changes.some((change) => change.startedAt !== null || change.ended)) world.bells.ring('reports')
   if (!changes.some((change) => change.ended)) return
-  for (const bell of ['claims', 'reports', 'promotions'] as const) world.bells.ring(bell)
+  for (const bell of ['claims', 'promotions'] as const) world.bells.ring(bell)
 }
 
 async function carryOutCancels(world: World, sessions: Sessions): Promise<void> {

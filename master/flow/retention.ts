@@ -43,7 +43,7 @@ async function clear(world: World, guard: Guard): Promise<void> {
   const rules = world.settings().config.retention
   const least = leastAgeMs(rules)
   const total = {builds: 0, logs: 0, artifacts: 0}
-  for (let after = '0'; least !== null; ) {
+  for (let after = '0'; least !== null;) {
     const aged = await agedBuilds(world.store, {after, leastAgeMs: least, limit: batchMax})
     const gone = await carryOut(
       world,
@@ -59,16 +59,29 @@ async function clear(world: World, guard: Guard): Promise<void> {
     await guard(tx)
     await removeNotes(tx, readers)
   })
-  if (total.builds + total.logs + total.artifacts > 0) world.say.info(total, 'removed what is older than the configuration keeps')
+  if (total.builds + total.logs + total.artifacts > 0)
+    world.say.info(total, 'removed what is older than the configuration keeps')
 }
 
 async function carryOut(world: World, guard: Guard, sentences: readonly Sentence[]) {
   const idsOf = (fits: (each: Sentence) => boolean) => sentences.filter(fits).map(({id}) => id)
-  for (const attempt of await attemptsWithLogs(world.store, idsOf(({logs}) => logs)))
+  for (const attempt of await attemptsWithLogs(
+    world.store,
+    idsOf(({logs}) => logs),
+  ))
     await world.logs.removeAttempt(attempt)
   return await world.store.transaction(async (tx) => {
     await guard(tx)
-    const parts = await markGone(tx, {logs: idsOf(({logs}) => logs), artifacts: idsOf(({artifacts}) => artifacts)})
-    return {...parts, builds: await removeBuilds(tx, idsOf(({goes}) => goes === 'build'))}
+    const parts = await markGone(tx, {
+      logs: idsOf(({logs}) => logs),
+      artifacts: idsOf(({artifacts}) => artifacts),
+    })
+    return {
+      ...parts,
+      builds: await removeBuilds(
+        tx,
+        idsOf(({goes}) => goes === 'build'),
+      ),
+    }
   })
 }

@@ -71,15 +71,19 @@ export class Sessions implements WorkerDesk {
     this.#connected.get(worker)?.session.close(1008, reason.slice(0, 120))
   }
 
-  /** The oldest reports, at most `count`; they stay until `drop`. */
-  reports(count: number): readonly Report[] {
-    return this.#queue.slice(0, count)
+  /** Takes the oldest reports out of the queue, at most `count`. */
+  take(count: number): readonly Report[] {
+    return this.#queue.splice(0, count)
   }
 
-  /** Forgets the oldest reports: they are recorded. */
-  drop(count: number): void {
-    for (const report of this.#queue.splice(0, count))
-      if (report.report === 'journal') this.#queuedBytes -= report.body?.length ?? 0
+  /** Puts reports back that could not be recorded now: they are the oldest again. */
+  putBack(reports: readonly Report[]): void {
+    this.#queue.unshift(...reports)
+  }
+
+  /** Reports that were taken are recorded: there is room for as many bytes of logs again. */
+  recorded(reports: readonly Report[]): void {
+    this.#queuedBytes -= bytesOf(reports)
     if (this.#queuedBytes >= queuedBytesMax) return
     const waiting = this.#roomMade
     this.#roomMade = []
@@ -197,9 +201,11 @@ export class Sessions implements WorkerDesk {
 
   /** Reports of an ended session are dropped: the worker sends again what was not acknowledged. */
   #forget(worker: string): void {
+    const gone = this.#queue.filter((report) => report.worker === worker)
+    if (gone.length === 0) return
     const kept = this.#queue.filter((report) => report.worker !== worker)
-    if (kept.length < this.#queue.length) this.#queue.splice(0, this.#queue.length, ...kept)
-    this.#queuedBytes = kept.reduce((sum, r) => sum + (r.report === 'journal' ? (r.body?.length ?? 0) : 0), 0)
+    this.#queue.splice(0, this.#queue.length, ...kept)
+    this.recorded(gone)
   }
 
   /** One slow frame must not look like a wrong clock, so the smallest change of several beats wins slowly. */
@@ -210,6 +216,9 @@ export class Sessions implements WorkerDesk {
     return skew
   }
 }
+
+const bytesOf = (reports: readonly Report[]) =>
+  reports.reduce((sum, report) => sum + (report.report === 'journal' ? (report.body?.length ?? 0) : 0), 0)
 
 function standing(
   attempt: string,

@@ -10,20 +10,37 @@ import {builder, sh, written} from '../support/written.ts'
 
 const quick = {intGrace: '1s', termGrace: '1s'}
 const clean = sh('clean', 'echo cleaned', {alwaysRun: true})
-const junit = '<testsuite><testcase classname="c" name="good"/><testcase classname="c" name="bad"><failure message="no">why</failure></testcase></testsuite>'
+const junit =
+  '<testsuite><testcase classname="c" name="good"/><testcase classname="c" name="bad"><failure message="no">why</failure></testcase></testsuite>'
 const secret = 'hunter22-swordfish'
 
 const builders = [
-  builder('silent', [sh('s', 'echo up; sleep 600', {timeout: '1s', haltOnFailure: true}), sh('n', 'true'), clean], quick),
+  builder(
+    'silent',
+    [sh('s', 'echo up; sleep 600', {timeout: '1s', haltOnFailure: true}), sh('n', 'true'), clean],
+    quick,
+  ),
   builder('speaking', [sh('s', 'for i in 1 2 3 4 5 6; do echo $i; sleep 0.4; done', {timeout: '1s'})]),
   builder('overtime', [sh('s', 'while :; do echo x; sleep 0.2; done', {maxTime: '1s'})], quick),
   builder('late', [sh('s', 'sleep 600'), sh('n', 'true'), clean], {...quick, timeout: '2s'}),
-  builder('polite', [sh('s', 'trap "echo tidied; exit 0" INT; echo up; while :; do sleep 0.05; done'), clean], quick),
+  builder(
+    'polite',
+    [sh('s', 'trap "echo tidied; exit 0" INT; echo up; while :; do sleep 0.05; done'), clean],
+    quick,
+  ),
   builder('deaf', [sh('s', 'trap "" INT TERM; echo up; while :; do sleep 0.1; done')], quick),
-  builder('forked', [sh('s', 'setsid sh -c "trap \\"\\" INT TERM HUP; while :; do sleep 0.1; done" & echo up; wait')], quick),
-  builder('leaves', [sh('s', 'setsid sleep 600 >/dev/null 2>&1 & nohup sleep 601 >/dev/null 2>&1 & echo up')]),
+  builder(
+    'forked',
+    [sh('s', 'setsid sh -c "trap \\"\\" INT TERM HUP; while :; do sleep 0.1; done" & echo up; wait')],
+    quick,
+  ),
+  builder('leaves', [
+    sh('s', 'setsid sleep 600 >/dev/null 2>&1 & nohup sleep 601 >/dev/null 2>&1 & echo up'),
+  ]),
   builder('closes', [sh('s', 'echo before; exec >&- 2>&-; sleep 1; exit 5')]),
-  builder('tries', [sh('s', 'echo try; [ -e again ] || { touch again; exit 75; }', {retry: {times: 2, on: ['temporary']}})]),
+  builder('tries', [
+    sh('s', 'echo try; [ -e again ] || { touch again; exit 75; }', {retry: {times: 2, on: ['temporary']}}),
+  ]),
   builder('notTried', [sh('s', 'echo try; exit 1', {retry: {times: 2, on: ['temporary']}})]),
   builder('flags', [
     sh('soft', 'exit 1', {flunkOnFailure: false}),
@@ -36,22 +53,54 @@ const builders = [
     sh('never', 'true'),
     clean,
   ]),
-  builder('warnings', [sh('s', 'echo "warning: a"; echo fine; echo "a warning: b"; printf "warning: c"', {warningPattern: '^warning:'})]),
-  builder('junit', [sh('s', `mkdir r; echo '${junit}' >r/a.xml; echo '<broken' >r/b.xml; exit 1`, {tests: {junit: 'r/*.xml'}})]),
+  builder('warnings', [
+    sh('s', 'echo "warning: a"; echo fine; echo "a warning: b"; printf "warning: c"', {
+      warningPattern: '^warning:',
+    }),
+  ]),
+  builder('junit', [
+    sh('s', `mkdir r; echo '${junit}' >r/a.xml; echo '<broken' >r/b.xml; exit 1`, {
+      tests: {junit: 'r/*.xml'},
+    }),
+  ]),
   builder(
     'properties',
     [
       {kind: 'setPropertyFromCommand', name: 'version', command: 'echo " 1.2.3 "', property: 'version'},
-      {kind: 'shell', name: 's', command: 'echo v=${props.version:3} c=${props.colour:-none} $GREETING', env: {GREETING: 'hello ${props.who}'}},
+      {
+        kind: 'shell',
+        name: 's',
+        command: 'echo v=${props.version:3} c=${props.colour:-none} $GREETING',
+        env: {GREETING: 'hello ${props.who}'},
+      },
       {kind: 'shell', name: 'argv', command: ['printf', '[%s]', 'a b', '${props.version}', "it's"]},
     ],
     {properties: {who: 'you'}},
   ),
-  builder('unset', [{kind: 'setPropertyFromCommand', name: 'p', when: 'false', command: 'true', property: 'nowhere'}, {kind: 'shell', name: 's', command: 'echo ${props.nowhere}'}]),
+  builder('unset', [
+    {kind: 'setPropertyFromCommand', name: 'p', when: 'false', command: 'true', property: 'nowhere'},
+    {kind: 'shell', name: 's', command: 'echo ${props.nowhere}'},
+  ]),
   builder('secret', [
-    {kind: 'shell', name: 's', env: {KEY: '${secret.key}'}, command: 'printf %.9s "$KEY"; sleep 0.6; printf "%s\\n" "$KEY" | cut -c10-; printf %s "$KEY" | base64; echo "$KEY$KEY"; cat /proc/self/environ | tr "\\0" "\\n" | grep KEY; exit 3'},
-    {kind: 'setPropertyFromCommand', name: 'p', env: {KEY: '${secret.key}'}, command: 'echo "$KEY"', property: 'leak'},
-    {kind: 'shell', name: 'args', command: ['sh', '-c', 'echo "$1"; tr "\\0" " " </proc/$$/cmdline', 'x', '${secret.key}']},
+    {
+      kind: 'shell',
+      name: 's',
+      env: {KEY: '${secret.key}'},
+      command:
+        'printf %.9s "$KEY"; sleep 0.6; printf "%s\\n" "$KEY" | cut -c10-; printf %s "$KEY" | base64; echo "$KEY$KEY"; cat /proc/self/environ | tr "\\0" "\\n" | grep KEY; exit 3',
+    },
+    {
+      kind: 'setPropertyFromCommand',
+      name: 'p',
+      env: {KEY: '${secret.key}'},
+      command: 'echo "$KEY"',
+      property: 'leak',
+    },
+    {
+      kind: 'shell',
+      name: 'args',
+      command: ['sh', '-c', 'echo "$1"; tr "\\0" " " </proc/$$/cmdline', 'x', '${secret.key}'],
+    },
   ]),
 ]
 
@@ -84,7 +133,13 @@ async function cancelled(name: string): Promise<Built & {seconds: number}> {
     const {items} = await system().api.get<Page<Build>>(`/builds?builder=${name}&limit=1`)
     const [build] = items
     if (!build || build.buildset !== buildset) return null
-    return (await system().log(build.id, 's').catch(() => '')).includes('up') ? build.id : null
+    return (
+      await system()
+        .log(build.id, 's')
+        .catch(() => '')
+    ).includes('up')
+      ? build.id
+      : null
   })
   const begun = Date.now()
   await system().api.post(`/builds/${id}/cancel`, {reason: 'enough'})
@@ -95,7 +150,9 @@ async function cancelled(name: string): Promise<Built & {seconds: number}> {
 const log = (built: Built, step = 's') => system().log(built.build.id, step)
 const gone = async (t: ExecutionContext, text: string) => {
   const left = () => buildProcesses(system().folder).filter((line) => line.includes(text))
-  await until('its processes are gone', async () => (left().length === 0 ? true : null), {withinMs: 3000}).catch(() => undefined)
+  await until('its processes are gone', async () => (left().length === 0 ? true : null), {
+    withinMs: 3000,
+  }).catch(() => undefined)
   t.deepEqual(left(), [])
 }
 
@@ -108,7 +165,8 @@ test('a silent step is ended, what follows is not run, what always runs is', asy
   await gone(t, 'sleep 600')
 })
 
-test('a step that speaks in time is not silent', async (t) => t.is((await built('speaking')).build.result, 'success'))
+test('a step that speaks in time is not silent', async (t) =>
+  t.is((await built('speaking')).build.result, 'success'))
 
 test('a step over its time is ended', async (t) => {
   const b = await built('overtime')
@@ -186,7 +244,12 @@ test('lines that look like warnings are counted', async (t) => {
 
 test('JUnit reports are counted and failures named', async (t) => {
   const b = await built('junit')
-  t.deepEqual(b.steps[0]?.tests, {passed: 1, failed: 1, skipped: 0, failures: [{name: 'c.bad', text: 'no\nwhy'}]})
+  t.deepEqual(b.steps[0]?.tests, {
+    passed: 1,
+    failed: 1,
+    skipped: 0,
+    failures: [{name: 'c.bad', text: 'no\nwhy'}],
+  })
   t.regex(await log(b), /b\.xml/)
 })
 
@@ -211,7 +274,18 @@ test('a secret is nowhere in what the API shows, also when it comes in pieces', 
   t.false((await log(b, 'args')).includes('swordfish'))
   const {api} = system()
   await sleep(200)
-  const paths = ['/builds', `/builds/${b.build.id}`, `/builds/${b.build.id}/steps`, '/waterfall', '/builders', '/requests', '/schedulers', '/workers', '/config', '/changes']
+  const paths = [
+    '/builds',
+    `/builds/${b.build.id}`,
+    `/builds/${b.build.id}/steps`,
+    '/waterfall',
+    '/builders',
+    '/requests',
+    '/schedulers',
+    '/workers',
+    '/config',
+    '/changes',
+  ]
   for (const path of paths) {
     const text = await api.text(path).catch(() => '')
     for (const leak of [secret, Buffer.from(secret).toString('base64')]) t.false(text.includes(leak), path)

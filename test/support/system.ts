@@ -77,12 +77,7 @@ export class System {
   private readonly workersNow = new Map<string, Process>()
   private masterNow: Master | null = null
 
-  private constructor(
-    t: Owner,
-    options: SystemOptions,
-    folder: string,
-    databaseUrl: string | null,
-  ) {
+  private constructor(t: Owner, options: SystemOptions, folder: string, databaseUrl: string | null) {
     this.t = t
     this.options = options
     this.folder = folder

@@ -95,7 +95,9 @@ export async function removeNotes(tx: Sql, readers: readonly EventReader[]): Pro
        WHERE e.type = ANY(string_to_array(r.types, ',')) AND (c.reader IS NULL OR (e.xid, e.id) > (c.xid, c.id)))`,
     [noteDays.events, readers.map(({reader}) => reader), readers.map(({types}) => types.join(','))],
   )
-  await tx.query(`DELETE FROM hook_deliveries WHERE at < now() - $1 * interval '1 day'`, [noteDays.deliveries])
+  await tx.query(`DELETE FROM hook_deliveries WHERE at < now() - $1 * interval '1 day'`, [
+    noteDays.deliveries,
+  ])
   await tx.query(`DELETE FROM outbox WHERE coalesce(sent_at, given_up_at) < now() - $1 * interval '1 day'`, [
     noteDays.reports,
   ])

@@ -18,7 +18,11 @@ const hello: Hello = {
   attempts: [],
 }
 
-async function dial(front: Front, base: string, headers: Record<string, string> = {authorization: `Bearer ${front.tokens.worker}`}) {
+async function dial(
+  front: Front,
+  base: string,
+  headers: Record<string, string> = {authorization: `Bearer ${front.tokens.worker}`},
+) {
   const socket = new WebSocket(`${base.replace('http', 'ws')}/worker`, {headers, perMessageDeflate: false})
   const heard: MasterMessage[] = []
   socket.on('message', (data: Buffer) => heard.push(JSON.parse(data.toString()) as MasterMessage))
@@ -29,7 +33,10 @@ async function dial(front: Front, base: string, headers: Record<string, string> 
     for (;;) {
       const found = heard.find((message) => message.say === say)
       if (found) return found
-      await Promise.race([once(socket, 'message'), closed.then(() => Promise.reject(new Error(`closed before ${say}`)))])
+      await Promise.race([
+        once(socket, 'message'),
+        closed.then(() => Promise.reject(new Error(`closed before ${say}`))),
+      ])
     }
   }
   return {socket, closed, said, send: (message: object) => socket.send(JSON.stringify(message))}
@@ -56,13 +63,16 @@ eachFront('a worker with its token gets in, and its beats are answered', async (
   await worker.closed
 })
 
-eachFront('no token, a wrong one, a person\'s or a page does not get in', async (t, front) => {
+eachFront("no token, a wrong one, a person's or a page does not get in", async (t, front) => {
   const base = await front.listen()
   t.is(await statusOf(base, {}), 401)
   t.is(await statusOf(base, {authorization: 'Bearer ostler_w_wrong'}), 401)
   t.is(await statusOf(base, {authorization: `Bearer ${front.tokens.admin}`}), 403)
   t.is(await statusOf(base, {authorization: `Bearer ${front.tokens.worker}`, origin: base}), 403)
-  t.is((await fetch(`${base}/worker`, {headers: {authorization: `Bearer ${front.tokens.worker}`}})).status, 404)
+  t.is(
+    (await fetch(`${base}/worker`, {headers: {authorization: `Bearer ${front.tokens.worker}`}})).status,
+    404,
+  )
   await front.store.query(`UPDATE tokens SET revoked_at = now() WHERE kind = 'worker'`)
   t.is(await statusOf(base, {authorization: `Bearer ${front.tokens.worker}`}), 401)
 })
@@ -110,23 +120,26 @@ eachFront('a malformed frame closes with 1007 and a reason, an oversized one wit
   t.is((await late.closed)[0], 1007)
 })
 
-eachFront('a name in use is refused, but a connection that died silently does not lock its worker out', async (t, front) => {
-  const base = await front.listen()
-  const first = await dial(front, base)
-  first.send(hello)
-  await first.said('welcome')
-  const second = await dial(front, base)
-  second.send(hello)
-  t.like(await second.said('refused'), {code: 'name-in-use'})
-  t.is(first.socket.readyState, WebSocket.OPEN)
-  // It hears nothing any more and says nothing, like a host that lost its power.
-  first.socket.pause()
-  const third = await dial(front, base)
-  third.send(hello)
-  t.truthy(await third.said('welcome'))
-  t.like((await front.ask({url: '/api/v1/workers/bob'})).json(), {state: 'connected'})
-  first.socket.terminate()
-})
+eachFront(
+  'a name in use is refused, but a connection that died silently does not lock its worker out',
+  async (t, front) => {
+    const base = await front.listen()
+    const first = await dial(front, base)
+    first.send(hello)
+    await first.said('welcome')
+    const second = await dial(front, base)
+    second.send(hello)
+    t.like(await second.said('refused'), {code: 'name-in-use'})
+    t.is(first.socket.readyState, WebSocket.OPEN)
+    // It hears nothing any more and says nothing, like a host that lost its power.
+    first.socket.pause()
+    const third = await dial(front, base)
+    third.send(hello)
+    t.truthy(await third.said('welcome'))
+    t.like((await front.ask({url: '/api/v1/workers/bob'})).json(), {state: 'connected'})
+    first.socket.terminate()
+  },
+)
 
 eachFront('a master that stops tells its workers to dial again', async (t, front) => {
   const worker = await dial(front, await front.listen())
