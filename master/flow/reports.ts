@@ -18,7 +18,8 @@ const sendMax = 20
 const sendTimeoutMs = 15_000
 const heldMs = 10
 const slowTickMs = 30_000
-const eventTypes = ['build.started', 'build.finished', 'branch.promoted', 'promotion.conflict']
+/** What this stage reads of the event log. */
+export const reportedEvents = ['build.started', 'build.finished', 'branch.promoted', 'promotion.conflict']
 /** How long after each failed try the next follows, in milliseconds; after the last, the report is given up. */
 const againMs = [5_000, 30_000, 120_000, 600_000, 1_800_000, 3_600_000, 3_600_000, 3_600_000]
 
@@ -40,7 +41,7 @@ async function fillOutbox(world: World): Promise<boolean> {
   for (;;) {
     const {more, held} = await world.store.transaction(async (tx) => {
       const cursor = await lockCursor(tx, 'reports')
-      const {events, held} = await readEvents(tx, cursor, batchMax, eventTypes)
+      const {events, held} = await readEvents(tx, cursor, batchMax, reportedEvents)
       const last = events.at(-1)
       if (!last) return {more: false, held}
       const ids = events.flatMap(({data}) => (typeof data.build === 'string' ? [data.build] : []))

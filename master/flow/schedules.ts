@@ -21,6 +21,8 @@ import type {World} from '../world/world.ts'
 import type {Stage} from './river.ts'
 
 const batchMax = 500
+/** What this stage reads of the event log. */
+export const scheduledEvents = ['change.added']
 const slowTickMs = 30_000
 /** When an older transaction holds newer events back: long enough for it to end. */
 const heldMs = 10
@@ -73,7 +75,7 @@ async function takeChanges(world: World, config: Config): Promise<boolean> {
   for (;;) {
     const {submitted, more, held} = await world.store.transaction(async (tx) => {
       const cursor = await lockCursor(tx, 'schedules')
-      const {events, held} = await readEvents(tx, cursor, batchMax, ['change.added'])
+      const {events, held} = await readEvents(tx, cursor, batchMax, scheduledEvents)
       const last = events.at(-1)
       if (!last) return {submitted: 0, more: false, held}
       const changes = await changesById(

@@ -1,6 +1,6 @@
 // A whole Ostler for a test: real masters and workers as processes, a folder of their own, a client with the
 // administrator's token. When the test ends everything is stopped, and whatever was left behind fails it.
-import type {ExecutionContext} from 'ava'
+import test, {type ExecutionContext} from 'ava'
 import {cpSync, mkdirSync, mkdtempSync, realpathSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
@@ -40,6 +40,33 @@ async function takeTurn(t: Owner): Promise<void> {
   })
 }
 
+/** One system for all tests of a file, which use it at the same time; `system()` is it, once they run. */
+export function sharedSystem(options: SystemOptions): () => System {
+  const ends: (() => unknown)[] = []
+  let passed = true
+  let started: System | null = null
+  test.before(async (t) => {
+    const owner: Owner = {
+      get passed() {
+        return passed
+      },
+      log: t.log,
+      teardown: (end) => ends.unshift(end),
+    }
+    started = await System.start(owner, options)
+  })
+  test.afterEach.always((t) => {
+    passed &&= t.passed
+  })
+  test.after.always(async () => {
+    for (const end of ends) await end()
+  })
+  return () => {
+    if (started === null) throw new Error('the system has not started')
+    return started
+  }
+}
+
 export class System {
   /** For the test's own files, too. */
   readonly folder: string
@@ -50,12 +77,7 @@ export class System {
   private readonly workersNow = new Map<string, Process>()
   private masterNow: Master | null = null
 
-  private constructor(
-    t: Owner,
-    options: SystemOptions,
-    folder: string,
-    databaseUrl: string | null,
-  ) {
+  private constructor(t: Owner, options: SystemOptions, folder: string, databaseUrl: string | null) {
     this.t = t
     this.options = options
     this.folder = folder

@@ -17,7 +17,11 @@ export const builder = (name: string, steps: readonly Step[], more: object = {})
 /** A configuration whose builders can all be forced through the scheduler `force`, with workers `w1` ... */
 export function written(
   builders: readonly {readonly name: string}[],
-  {workers = [{name: 'w1'}], schedulers = [], ...more}: {workers?: object[]; schedulers?: object[]} & Record<string, unknown> = {},
+  {
+    workers = [{name: 'w1'}],
+    schedulers = [],
+    ...more
+  }: {workers?: object[]; schedulers?: object[]} & Record<string, unknown> = {},
 ): string {
   const force = {name: 'force', kind: 'force', builders: builders.map(({name}) => name)}
   return JSON.stringify({workers, builders, schedulers: [force, ...schedulers], ...more}, null, 2)

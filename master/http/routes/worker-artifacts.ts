@@ -39,7 +39,7 @@ export function workerArtifactRoutes(scope: FastifyInstance, needs: Needs): void
       const bytes = Number(request.headers['content-length'] ?? NaN)
       if (!Number.isSafeInteger(bytes))
         throw new Refusal(411, 'length-required', 'an artifact is sent with its Content-Length')
-      if ((await needs.artifacts.size(sha256)) === bytes)
+      if (await needs.artifacts.claim(sha256, bytes))
         return await answerStored(reply, request.body as Readable | undefined)
       try {
         await needs.artifacts.store(sha256, bytes, bodyOf(request.body))
