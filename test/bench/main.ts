@@ -29,7 +29,7 @@ const usage = `npm run bench [-- OPTIONS]
   --help         this
 
 `
-const throughputBuilds = 800
+const throughputBuilds = 400
 /** What an idle master may take, in MB. */
 const idleMost = {postgresql: 150, embedded: 250}
 
@@ -165,7 +165,10 @@ function measureOstler(ostler: Ostler, measure: MeasureName): Promise<Sample> {
   }
 }
 
-type Idle = Readonly<Partial<Record<Database, number>>> & {readonly unit: 'MB'; readonly most: typeof idleMost}
+type Idle = Readonly<Partial<Record<Database, number>>> & {
+  readonly unit: 'MB'
+  readonly most: typeof idleMost
+}
 
 async function measureIdle({ostlers}: Ground): Promise<Idle> {
   const idle: Partial<Record<Database, number>> = {}
