@@ -11,18 +11,28 @@ const number = (text: string | number) => Number(text)
 const time = (ms: number | null) => (ms === null ? null : new Date(ms))
 
 /** The state of effective attempts among those named; one that is not (any more) effective is left out. */
-export async function effectiveAttempts(sql: Sql, ids: readonly string[]): Promise<AttemptState[]> {
-  const rows = await sql.query<Omit<AttemptState, 'steps'> & {steps: AttemptState['steps'] | null}>(
+export async function effectiveAttempts(sql: Sql, ids: readonly string[]): Promise<Omit<AttemptState, 'steps'>[]> {
+  const rows = await sql.query<Omit<AttemptState, 'steps'>>(
     `SELECT a.id AS attempt, a.build_id AS build, b.builder, b.number, b.request_id AS request,
-            b.buildset_id AS buildset, a.worker, a.applied, w.skew_ms AS "skewMs",
-            (SELECT jsonb_agg(jsonb_build_object('name', s->'name', 'kind', s->'kind'))
-             FROM jsonb_array_elements(a.plan->'steps') s) AS steps
+            b.buildset_id AS buildset, a.worker, a.applied, w.skew_ms AS "skewMs"
      FROM attempts a JOIN builds b ON b.id = a.build_id AND b.attempt = a.id AND b.state <> 'finished'
      LEFT JOIN workers w ON w.name = a.worker
      WHERE a.id = ANY($1::bigint[]) AND a.state IN ('offered', 'running')`,
     [ids],
   )
-  return rows.map((row) => ({...row, skewMs: row.skewMs || 0, steps: row.steps ?? []}))
+  return rows.map((row) => ({...row, skewMs: row.skewMs || 0}))
+}
+
+/** The names and kinds of the steps that attempts were opened with, by attempt: these never change. */
+export async function plannedSteps(sql: Sql, ids: readonly string[]): Promise<Map<string, AttemptState['steps']>> {
+  if (ids.length === 0) return new Map()
+  const rows = await sql.query<{id: string; steps: AttemptState['steps'] | null}>(
+    `SELECT id, (SELECT jsonb_agg(jsonb_build_object('name', s->'name', 'kind', s->'kind'))
+                 FROM jsonb_array_elements(plan->'steps') s) AS steps
+     FROM attempts WHERE id = ANY($1::bigint[])`,
+    [ids],
+  )
+  return new Map(rows.map((row) => [row.id, row.steps ?? []]))
 }
 
 /** Marks offers as accepted. */
