@@ -78,15 +78,15 @@ def sql(text):
 class Shared:
     n = 0
     def fresh(self):
-        self.n = 'x%d' % os.getpid()
-        sql('CREATE DATABASE "bb%s"' % self.n)
-        return 'postgresql+psycopg2://postgres@/bb%s?host=%s' % (self.n, host)
+        self.n = os.getpid()
+        sql('CREATE DATABASE "bb%d"' % self.n)
+        return 'postgresql+psycopg2://postgres@/bb%d?host=%s' % (self.n, host)
     def cpu(self):
         return 0.0
     def stat(self, name, column):
         return 0
     def stop(self):
-        sql('DROP DATABASE IF EXISTS "bb%s" WITH (FORCE)' % self.n)
+        sql('DROP DATABASE IF EXISTS "bb%d" WITH (FORCE)' % self.n)
 if url:
     benchlib.Pg = Shared
 runpy.run_path(os.path.join(drivers, script), run_name='__main__')
