@@ -81,9 +81,12 @@ export async function newestCursor(sql: Sql): Promise<Cursor> {
 
 /** A reader's durable cursor, locked until the transaction ends: one reader of that name at a time. */
 export async function lockCursor(tx: Sql, reader: string): Promise<Cursor> {
+  const lock = () => tx.query<Cursor>('SELECT xid, id FROM cursors WHERE reader = $1 FOR UPDATE', [reader])
+  const [known] = await lock()
+  if (known) return known
   await tx.query('INSERT INTO cursors (reader, xid, id) VALUES ($1, 0, 0) ON CONFLICT DO NOTHING', [reader])
-  const [row] = await tx.query<Cursor>('SELECT xid, id FROM cursors WHERE reader = $1 FOR UPDATE', [reader])
-  return row ?? cursorStart
+  const [made] = await lock()
+  return made ?? cursorStart
 }
 
 export async function moveCursor(tx: Sql, reader: string, to: Cursor): Promise<void> {
