@@ -17,4 +17,7 @@ try {
   console.error(`ostler: not built (${error.message}); run npm run build in ${root}`)
   process.exit(2)
 }
-process.exitCode = await program.main(rest)
+const code = await program.main(rest)
+// A worker that was told to leave its builds alone still watches them: it must go nonetheless.
+if (argv[0] === 'worker') process.exit(code)
+process.exitCode = code
