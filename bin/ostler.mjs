@@ -18,6 +18,6 @@ try {
   process.exit(2)
 }
 const code = await program.main(rest)
-// A worker that was told to leave its builds alone still watches them: it must go nonetheless.
+// A worker that was told to stop still follows its builds, which go on without it: its process must not wait for them.
 if (argv[0] === 'worker') process.exit(code)
 process.exitCode = code

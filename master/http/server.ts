@@ -29,8 +29,8 @@ import {workerSocket} from './worker-socket.ts'
 /** The largest body of an ordinary request. */
 export const bodyBytesMax = 1024 * 1024
 
-/** How long answers that are under way may take once the server is closing. */
-const lastAnswersMs = 5000
+/** How long, in milliseconds, the other sides may take to finish and hang up once the server closes. */
+const lastAnswersMs = 2000
 
 /** The server, ready to listen; closing it ends every stream and tells the workers to dial again. */
 export async function createServer(needs: Needs): Promise<FastifyInstance> {
@@ -47,7 +47,7 @@ export async function createServer(needs: Needs): Promise<FastifyInstance> {
   app.addHook('preClose', (done) => {
     streams.closeAll()
     feed.close()
-    // Who downloads slowly may not keep a master from stopping.
+    // Who downloads slowly, or connected and never said anything, may not keep a master from stopping.
     setTimeout(() => app.server.closeAllConnections(), lastAnswersMs).unref()
     done()
   })
@@ -76,8 +76,15 @@ export async function createServer(needs: Needs): Promise<FastifyInstance> {
   await app.register(websocket, {
     options: {maxPayload: binaryFrameMax, perMessageDeflate: false},
     preClose(done) {
-      for (const client of this.websocketServer.clients) client.close(1001, 'the master is going away')
-      this.websocketServer.close(() => done())
+      const {clients} = this.websocketServer
+      for (const client of clients) client.close(1001, 'the master is going away')
+      const impatience = setTimeout(() => {
+        for (const client of clients) client.terminate()
+      }, lastAnswersMs)
+      this.websocketServer.close(() => {
+        clearTimeout(impatience)
+        done()
+      })
     },
   })
   if (needs.webDirectory !== null) await app.register(fastifyStatic, {root: needs.webDirectory, serve: false})

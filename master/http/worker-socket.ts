@@ -33,6 +33,10 @@ type Open = Map<string, Conversation>
 
 export function workerSocket(scope: FastifyInstance, needs: Needs): void {
   const open: Open = new Map()
+  // What the ends of the sessions record needs a store that is still open.
+  scope.addHook('onClose', async () => {
+    await Promise.all([...open.values()].map(({ended}) => ended))
+  })
   scope.get('/worker', {websocket: true, config: {policy: 'worker'}}, (socket, request) => {
     // The handlers are attached before anything is awaited: a message that comes at once would be lost otherwise.
     const {caller} = request

@@ -22,10 +22,28 @@ export interface SystemOptions {
   readonly env?: NodeJS.ProcessEnv
 }
 
+/** The test a system belongs to. */
+export type Owner = Pick<ExecutionContext, 'passed' | 'log' | 'teardown'>
+
+/** Systems of one test process that run at once: more would only make each other late. */
+const systemsMax = 2
+let systems = 0
+const turns: (() => void)[] = []
+
+async function takeTurn(t: Owner): Promise<void> {
+  if (systems >= systemsMax) await new Promise<void>((go) => turns.push(go))
+  else systems++
+  t.teardown(() => {
+    const next = turns.shift()
+    if (next) next()
+    else systems--
+  })
+}
+
 export class System {
   /** For the test's own files, too. */
   readonly folder: string
-  private readonly t: ExecutionContext
+  private readonly t: Owner
   private readonly options: SystemOptions
   private readonly databaseUrl: string | null
   private readonly tokens = new Map<string, string>()
@@ -33,7 +51,7 @@ export class System {
   private masterNow: Master | null = null
 
   private constructor(
-    t: ExecutionContext,
+    t: Owner,
     options: SystemOptions,
     folder: string,
     databaseUrl: string | null,
@@ -45,7 +63,8 @@ export class System {
   }
 
   /** Starts the master, then the workers, and waits until they are connected. Stops with the test. */
-  static async start(t: ExecutionContext, options: SystemOptions): Promise<System> {
+  static async start(t: Owner, options: SystemOptions): Promise<System> {
+    await takeTurn(t)
     const folder = realpathSync(mkdtempSync(join(tmpdir(), 'ostler-system-')))
     const database = options.database === 'postgresql' ? await emptyDatabase() : null
     const system = new System(t, options, folder, database?.url ?? null)
@@ -112,12 +131,12 @@ export class System {
   }
 
   /** Waits until the master says that the worker is connected. */
-  async untilConnected(name: string): Promise<void> {
+  async untilConnected(name: string, withinMs = 60_000): Promise<void> {
     const isConnected = async () => {
       const {items} = await this.api.get<Page<{name: string; state: string}>>('/workers')
       return items.some((each) => each.name === name && each.state === 'connected') || null
     }
-    await this.until(`worker ${name} connects`, isConnected)
+    await this.until(`worker ${name} connects`, isConnected, withinMs)
   }
 
   /** Forces a build through a scheduler; answers the buildset's id. */

@@ -63,7 +63,7 @@ function Shown({build, steps}: {build: Build; steps: readonly Step[]}) {
             />
           )}
           {step?.tests && <Tests tests={step.tests} />}
-          {log && step ? (
+          {log ? (
             <LogViewer
               key={log.id}
               log={log}

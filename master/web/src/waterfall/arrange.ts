@@ -219,7 +219,7 @@ function withBlocks(
         }
       }),
     )
-    return {...column, blocks: lanes.map(({id, ...place}) => ({build: byId.get(id)!, ...place}))}
+    return {...column, blocks: lanes.map(({id, ...place}) => ({build: byId.get(id) as BuildRow, ...place}))}
   })
 }
 

@@ -173,7 +173,7 @@ function Bands({
         ? view.folded.filter((other) => other !== tag)
         : [...view.folded, tag],
     })
-  if (groups.length === 1 && groups[0]!.tag === '') return <div className="bands" />
+  if (groups.length === 1 && groups[0]?.tag === '') return <div className="bands" />
   return (
     <div className="bands">
       {groups
@@ -256,9 +256,10 @@ function useCursorInSight(
   const isFirst = useRef(true)
   useEffect(() => {
     const element = scroller.current
-    if (!element || cursor === null) return
+    // A page that opens with a selection does not take the focus; every later move does.
     const moved = !isFirst.current
     isFirst.current = false
+    if (!element || cursor === null) return
     const column = latest.current.columns.find(({blocks}) => blocks.some(({build}) => build.id === cursor))
     const block = column?.blocks.find(({build}) => build.id === cursor)
     if (!column || !block) return

@@ -1,7 +1,7 @@
 // The side panel: what happened in the selected build, or why the selected request waits, and what to do about it.
 import {useQuery} from '@tanstack/react-query'
 import {useLocation, Link} from 'wouter'
-import type {Step} from '../../../http/shapes.ts'
+import type {Log, Step} from '../../../http/shapes.ts'
 import {isBad} from '../../core/columns.ts'
 import {toneOf} from '../../core/marks.ts'
 import {shortRevision} from '../../core/say.ts'
@@ -102,7 +102,7 @@ const pickTelling = (steps: readonly Step[]): Step | undefined =>
   steps.find((step) => step.state === 'running' && step.logs.length > 0)
 
 function Tail({step, build}: {step: Step; build: string}) {
-  const log = step.logs[0]!
+  const log = step.logs[0] as Log
   const from = Math.max(0, log.lines - tailLines)
   const lines = useQuery({
     queryKey: ['tail', log.id, log.lines],
