@@ -104,5 +104,4 @@ function deliver(reader: Reader, events: readonly StoredEvent[]): void {
   reader.follower.take(news)
 }
 
-const isBefore = (a: Cursor, b: Cursor): boolean =>
-  a.xid === b.xid ? BigInt(a.id) < BigInt(b.id) : BigInt(a.xid) < BigInt(b.xid)
+const isBefore = (a: Cursor, b: Cursor): boolean => BigInt(a.id) < BigInt(b.id)
