@@ -3,7 +3,7 @@ import {useQuery} from '@tanstack/react-query'
 import {useEffect, useState} from 'react'
 import {Link, useLocation} from 'wouter'
 import type {Build, Step} from '../../../http/shapes.ts'
-import {parseAnchor, type Anchor} from '../../core/anchors.ts'
+import {formatAnchor, parseAnchor, stepAnchor, type Anchor} from '../../core/anchors.ts'
 import {isBad} from '../../core/columns.ts'
 import {toneOf} from '../../core/marks.ts'
 import {shortRevision} from '../../core/say.ts'
@@ -53,7 +53,7 @@ function Shown({build, steps}: {build: Build; steps: readonly Step[]}) {
             <StepList
               steps={steps}
               current={step?.number ?? null}
-              onPick={(number) => setAnchor(`#S${String(number)}`)}
+              onPick={(number) => setAnchor(stepAnchor(number))}
             />
           </section>
           <Facts build={build} />
@@ -66,7 +66,7 @@ function Shown({build, steps}: {build: Build; steps: readonly Step[]}) {
             <StepHead
               step={step}
               log={log?.name ?? null}
-              onLog={(name) => setAnchor(`#S${String(step.number)}:${encodeURIComponent(name)}:`)}
+              onLog={(name) => setAnchor(formatAnchor({step: step.number, log: name, from: null, to: null}))}
             />
           )}
           {step?.tests && <Tests tests={step.tests} />}
@@ -89,6 +89,7 @@ function Shown({build, steps}: {build: Build; steps: readonly Step[]}) {
 }
 
 function Head({build}: {build: Build}) {
+  const [, go] = useLocation()
   const tone = toneOf(build)
   return (
     <header className={`build-head tone-${tone}`}>
@@ -127,7 +128,11 @@ function Head({build}: {build: Build}) {
         </div>
       </dl>
       <div className="buttons">
-        <BuildActions id={build.id} state={build.state} />
+        <BuildActions
+          id={build.id}
+          state={build.state}
+          onAgain={(again) => go(again === null ? '/requests' : `/builds/${again}`)}
+        />
         <NeedsRole role="developer" to="build again or cancel" />
       </div>
     </header>

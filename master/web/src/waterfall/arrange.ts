@@ -58,7 +58,7 @@ export interface Arrangement {
   readonly cells: readonly Cell[]
 }
 
-export const columnWidth: Record<Detail, number> = {steps: 184, builds: 120, strips: 34}
+export const columnWidth: Record<Detail, number> = {steps: 160, builds: 120, strips: 34}
 export const railLine = 36
 export const blockHead = 22
 export const stepLine = 17
