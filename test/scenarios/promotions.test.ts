@@ -148,9 +148,8 @@ test('a dry run writes nothing, and a conflict leaves the remote alone and is to
   t.regex(real.stdout, /moved devel/)
   t.is(server(repository, 'merge-base', hotfix, (await repository.tip('devel')) ?? ''), hotfix)
 
-  await repository.git('checkout', '--quiet', '-b', 'devel', first(server(repository, 'rev-parse', 'devel')))
   await repository.git('fetch', '--quiet', 'origin')
-  await repository.git('reset', '--hard', '--quiet', 'origin/devel')
+  await repository.git('checkout', '--quiet', '-B', 'devel', 'origin/devel')
   await repository.commit('theirs', {file: 'devel\n'})
   await repository.push('devel')
   await repository.git('checkout', '--quiet', '-B', 'stable', hotfix)
@@ -203,5 +202,3 @@ test('a push that comes in between wins, and stable is judged anew', async (t) =
   t.is(rule?.verdict, 'refuse')
   t.true((rule?.reasons.length ?? 0) > 0)
 })
-
-const first = (text: string) => text.split('\n')[0] ?? ''

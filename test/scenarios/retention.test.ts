@@ -1,20 +1,21 @@
 // Retention through the whole system: what is older than the configuration keeps goes, from tables and disk.
-import {existsSync, readdirSync, utimesSync} from 'node:fs'
+import {existsSync, readdirSync, utimesSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
+import {setTimeout as sleep} from 'node:timers/promises'
 import test from 'ava'
 import {type Api, type Artifact, type Build, type Page, Refused} from '../../scripts/api.ts'
 import {needs} from '../support/needs.ts'
 import {System, type Database} from '../support/system.ts'
 import {builder, sh, written} from '../support/written.ts'
 
-const config = (retention: object) => () =>
+const config = (retention: object) => (folder: string) =>
   written(
     [
       builder('b', [
         sh('s', 'echo hello; echo "$OSTLER_BUILD_NUMBER" >file; echo same >same'),
         {kind: 'upload', files: ['file', 'same'], artifact: 'kept'},
       ]),
-      builder('slow', [sh('s', 'echo up; sleep 8')]),
+      builder('slow', [sh('s', `echo up; while [ ! -e ${folder}/go ]; do sleep 0.1; done`)]),
     ],
     {retention, workers: [{name: 'w1', maxBuilds: 2}]},
   )
@@ -57,8 +58,9 @@ for (const database of ['embedded', 'postgresql'] as const satisfies Database[])
       const slow = await system.force('force', {builder: 'slow'})
       await system.event(({type, data}) => type === 'build.started' && data['builder'] === 'slow')
 
-      system.configure(config({builds: '1s', logs: '1s', artifacts: null, keepLatest: 1})())
-      await system.master.ostler('reload')
+      system.configure(config({builds: '1s', logs: '1s', artifacts: null, keepLatest: 1})(folder))
+      await sleep(1100)
+    process.kill(system.master.process.pid, 'SIGHUP')
       await system.until('the old builds are gone', async () =>
         (await statusOf(api, `/builds/${first?.id}`)) === 404 ? true : null,
       )
@@ -73,12 +75,13 @@ for (const database of ['embedded', 'postgresql'] as const satisfies Database[])
       const kept = (await api.get<Page<Artifact>>(`/artifacts?build=${last?.id}`)).items
       for (const {id} of kept) t.is(await statusOf(api, `/artifacts/${id}`), 200)
       t.is(await statusOf(api, '/waterfall'), 200)
-      const [running] = await system.builds(slow)
+      writeFileSync(join(folder, 'go'), '')
+    const [running] = await system.builds(slow)
       t.is(running?.result, 'success')
       t.is(await system.log(running?.id ?? '', 's'), 'up\n')
 
-      system.configure(config({builds: null, logs: null, artifacts: '1s', keepLatest: 1})())
-      await system.master.ostler('reload')
+      system.configure(config({builds: null, logs: null, artifacts: '1s', keepLatest: 1})(folder))
+      process.kill(system.master.process.pid, 'SIGHUP')
       await system.until('the last artifacts are gone', async () =>
         filesIn(shelves).length === 0 ? true : null,
       )
