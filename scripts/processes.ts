@@ -154,6 +154,8 @@ export interface WorkerOptions {
   readonly stateDir: string
   readonly labels?: Readonly<Record<string, string>>
   readonly maxBuilds?: number
+  /** More words for its command line. */
+  readonly more?: readonly string[]
   readonly env?: NodeJS.ProcessEnv
 }
 
@@ -168,7 +170,7 @@ export function startWorker(options: WorkerOptions): Process {
   ])
   const most = options.maxBuilds === undefined ? [] : ['--max-builds', String(options.maxBuilds)]
   const args = ['worker', '--master', options.master, '--name', options.name, '--state-dir', options.stateDir]
-  return new Process(`worker ${options.name}`, [...args, '--token-file', tokenFile, ...labels, ...most], {
+  return new Process(`worker ${options.name}`, [...args, '--token-file', tokenFile, ...labels, ...most, ...(options.more ?? [])], {
     ...(options.env && {env: options.env}),
   })
 }
