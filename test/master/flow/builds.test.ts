@@ -81,6 +81,11 @@ eachDatabase('a build is offered, recorded as it happens, and ends its request a
   t.is(set?.result, 'success')
   const [log] = await store.query('SELECT bytes, lines, complete, crc32 FROM logs')
   t.deepEqual(log, {bytes: '6', lines: '1', complete: true, crc32: String(crc32(text))})
+  const events = await store.query(`SELECT type FROM events WHERE type ~ '^(request|build|step)' ORDER BY id`)
+  t.deepEqual(
+    events.map((event) => event.type),
+    ['request.added', 'build.started', 'step.started', 'step.finished', 'build.finished', 'buildset.finished'],
+  )
 })
 
 eachDatabase('entries sent twice have their effect once', async (t, store) => {
