@@ -44,7 +44,13 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
   const say = openSay(options.logLevel)
   const good = await readGood(options.config)
   await mkdir(options.stateDir, {recursive: true})
-  const store = await openStore({url: options.databaseUrl, stateDir: options.stateDir, say: (text) => { say.info(text) }})
+  const store = await openStore({
+    url: options.databaseUrl,
+    stateDir: options.stateDir,
+    say: (text) => {
+      say.info(text)
+    },
+  })
   let settings = await storeVersion(store, good.config, good.hash)
   const master = `${hostname()}-${String(process.pid)}-${randomBytes(4).toString('hex')}`
   const bells = await openBells(store, master)
@@ -67,7 +73,9 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     } catch (error) {
       if (!(error instanceof ConfigurationRefused)) throw error
       say.error(`the new configuration is refused, the old one stays in force:\n${error.message}`)
-      await store.transaction((tx) => record(tx, [{type: 'config.refused', data: {problems: error.problems}}]))
+      await store.transaction((tx) =>
+        record(tx, [{type: 'config.refused', data: {problems: error.problems}}]),
+      )
       return {version: settings.version, problems: error.problems}
     }
     say.info({version: settings.version}, 'configuration applied')
@@ -94,7 +102,9 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
   say.info({address, database: store.engine}, `listening at ${address}`)
   return {
     address,
-    reload: async () => void (await reload()),
+    reload: async () => {
+      await reload()
+    },
     async stop() {
       await stopClock()
       await server.close()
@@ -127,7 +137,8 @@ async function ownVersion(): Promise<string> {
 function listenAddress(text: string): {host: string; port: number} {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:]*)):(\d{1,5})$/.exec(text)
   const port = Number(match?.[3])
-  if (!match || port > 65_535) throw new Error(`--listen expects HOST:PORT, such as 127.0.0.1:8010, not ${text}`)
+  if (!match || port > 65_535)
+    throw new Error(`--listen expects HOST:PORT, such as 127.0.0.1:8010, not ${text}`)
   return {host: match[1] ?? (match[2] || '127.0.0.1'), port}
 }
 
@@ -142,7 +153,10 @@ export async function runMaster(options: MasterOptions): Promise<number> {
   }
   process.on('SIGHUP', () => void master.reload())
   await new Promise<void>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => { resolve() })
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      process.once(signal, () => {
+        resolve()
+      })
   })
   await master.stop()
   return 0

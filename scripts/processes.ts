@@ -13,6 +13,11 @@ import {Api} from './api.ts'
 /** The `ostler` command of this clone. From `dist/scripts/` it lies two folders up. */
 export const ostlerCommand = fileURLToPath(new URL('../../bin/ostler.mjs', import.meta.url))
 
+const running = new Set<Process>()
+process.on('exit', () => {
+  for (const each of running) each.child.kill('SIGKILL')
+})
+
 /** One of our processes: what it says is kept, and it is ended with us. */
 export class Process {
   readonly name: string
@@ -36,11 +41,10 @@ export class Process {
       // Its own group: Ctrl+C in a terminal reaches only us, and we stop things in their order.
       detached: true,
     })
-    const killAtExit = () => this.child.kill('SIGKILL')
-    process.on('exit', killAtExit)
+    running.add(this)
     this.ended = new Promise((resolve) => {
       const end = (how: string) => {
-        process.off('exit', killAtExit)
+        running.delete(this)
         this.over ??= how
         resolve(how)
       }

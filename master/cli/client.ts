@@ -25,17 +25,29 @@ export class Client {
     try {
       this.#root = new URL(master.endsWith('/') ? master : `${master}/`)
     } catch {
-      throw new Ending(exits.usage, `--master expects an address such as http://127.0.0.1:8010, not ${master}`)
+      throw new Ending(
+        exits.usage,
+        `--master expects an address such as http://127.0.0.1:8010, not ${master}`,
+      )
     }
     this.#token = token
   }
 
-  async get<S extends z.ZodType>(shape: S, address: string, query: Record<string, string | number | undefined> = {}): Promise<z.infer<S>> {
+  async get<S extends z.ZodType>(
+    shape: S,
+    address: string,
+    query: Record<string, string | number | undefined> = {},
+  ): Promise<z.infer<S>> {
     const response = await this.#ask('GET', address, {query})
     return read(shape, await response.json())
   }
 
-  async post<S extends z.ZodType>(shape: S, address: string, body: object = {}, query: Record<string, string> = {}): Promise<z.infer<S>> {
+  async post<S extends z.ZodType>(
+    shape: S,
+    address: string,
+    body: object = {},
+    query: Record<string, string> = {},
+  ): Promise<z.infer<S>> {
     const response = await this.#ask('POST', address, {body, query})
     return read(shape, await response.json())
   }
@@ -53,9 +65,12 @@ export class Client {
   /** Server-Sent Events, from a lost connection on where they were. Ends when the server ends the stream on purpose. */
   async *events(address: string, isLast: (happening: Happening) => boolean): AsyncGenerator<Happening> {
     let last = ''
-    for (let failures = 0; ; ) {
+    for (let failures = 0; ;) {
       try {
-        const headers: Record<string, string> = {accept: 'text/event-stream', ...(last ? {'last-event-id': last} : {})}
+        const headers: Record<string, string> = {
+          accept: 'text/event-stream',
+          ...(last ? {'last-event-id': last} : {}),
+        }
         const response = await this.#ask('GET', address, {headers})
         for await (const happening of parseEvents(response.body as unknown as AsyncIterable<Uint8Array>)) {
           failures = 0
@@ -75,10 +90,15 @@ export class Client {
   async #ask(
     method: string,
     address: string,
-    {query = {}, body, headers = {}}: {query?: Record<string, string | number | undefined>; body?: object; headers?: Record<string, string>},
+    {
+      query = {},
+      body,
+      headers = {},
+    }: {query?: Record<string, string | number | undefined>; body?: object; headers?: Record<string, string>},
   ): Promise<Response> {
     const url = new URL(`api/v1${address}`, this.#root)
-    for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value))
+    for (const [name, value] of Object.entries(query))
+      if (value !== undefined) url.searchParams.set(name, String(value))
     let response: Response
     try {
       response = await fetch(url, {
@@ -92,7 +112,10 @@ export class Client {
       })
     } catch (error) {
       const cause = (error as {cause?: {code?: string; message?: string}}).cause
-      throw new Ending(exits.away, `the master at ${this.#root.origin} could not be reached: ${cause?.code ?? cause?.message ?? (error as Error).message}`)
+      throw new Ending(
+        exits.away,
+        `the master at ${this.#root.origin} could not be reached: ${cause?.code ?? cause?.message ?? (error as Error).message}`,
+      )
     }
     if (response.ok) return response
     throw await endingOf(response, this.#token !== null)
@@ -104,12 +127,18 @@ export async function openClient({master, tokenFile, stateDir}: ClientOptions): 
   return new Client(master, await findToken(tokenFile, stateDir))
 }
 
-async function findToken(tokenFile: string | undefined, stateDir: string | undefined): Promise<string | null> {
+async function findToken(
+  tokenFile: string | undefined,
+  stateDir: string | undefined,
+): Promise<string | null> {
   const read = async (file: string) => {
     try {
       return (await readFile(file, 'utf8')).trim()
     } catch (error) {
-      throw new Ending(exits.usage, `the token cannot be read from ${file}: ${(error as NodeJS.ErrnoException).code ?? (error as Error).message}`)
+      throw new Ending(
+        exits.usage,
+        `the token cannot be read from ${file}: ${(error as NodeJS.ErrnoException).code ?? (error as Error).message}`,
+      )
     }
   }
   if (tokenFile !== undefined) return await read(tokenFile)
@@ -122,14 +151,19 @@ function read<S extends z.ZodType>(shape: S, data: unknown): z.infer<S> {
   const parsed = shape.safeParse(data)
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
-  throw new Ending(exits.away, `the master's answer is not understood (${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}); is it of another version?`)
+  throw new Ending(
+    exits.away,
+    `the master's answer is not understood (${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}); is it of another version?`,
+  )
 }
 
 async function endingOf(response: Response, hadToken: boolean): Promise<Ending> {
   const parsed = problemShape.safeParse(await response.json().catch(() => null))
-  if (!parsed.success) return new Ending(exits.away, `${response.url} answered ${response.status}; is this a master?`)
+  if (!parsed.success)
+    return new Ending(exits.away, `${response.url} answered ${response.status}; is this a master?`)
   const {status, detail, problems = []} = parsed.data
-  const hint = status === 401 && !hadToken ? '\nGive a token with --token-file, OSTLER_TOKEN or --state-dir.' : ''
+  const hint =
+    status === 401 && !hadToken ? '\nGive a token with --token-file, OSTLER_TOKEN or --state-dir.' : ''
   const lines = problems.map(({path: where, message}) => `  ${where}: ${message}`)
   return new Ending(exitOf(status), [detail + hint, ...lines].join('\n'))
 }

@@ -1,6 +1,14 @@
 // Following builds to their end on a terminal: their logs as they are written, step by step.
 import {z} from 'zod'
-import {buildsetShape, buildShape, followShape, list, requestShape, stepShape, type Buildset} from '../http/shapes.ts'
+import {
+  buildsetShape,
+  buildShape,
+  followShape,
+  list,
+  requestShape,
+  stepShape,
+  type Buildset,
+} from '../http/shapes.ts'
 import type {Client} from './client.ts'
 import {coloured, plain, say, span} from './print.ts'
 
@@ -59,11 +67,15 @@ export async function followBuild(client: Client, id: string): Promise<void> {
       }
       if (step.state === 'finished' && !shown.has(`end ${step.number}`)) {
         shown.add(`end ${step.number}`)
-        say(`-- ${plain(step.name)}: ${coloured(step.result ?? 'finished')} ${plain(step.summary)} (${span(step.startedAt, step.finishedAt)})`)
+        say(
+          `-- ${plain(step.name)}: ${coloured(step.result ?? 'finished')} ${plain(step.summary)} (${span(step.startedAt, step.finishedAt)})`,
+        )
       }
     }
     if (build.state === 'finished') {
-      say(`-- ${build.builder} #${build.number}: ${coloured(build.result ?? 'finished')} ${plain(build.summary)} (${span(build.startedAt, build.finishedAt)})`)
+      say(
+        `-- ${build.builder} #${build.number}: ${coloured(build.result ?? 'finished')} ${plain(build.summary)} (${span(build.startedAt, build.finishedAt)})`,
+      )
       return
     }
     await sleep(lookMs)
@@ -74,7 +86,10 @@ export async function followBuild(client: Client, id: string): Promise<void> {
 export async function followLog(client: Client, id: string): Promise<void> {
   const isLast = (data: string) => followShape.parse(JSON.parse(data)).complete
   let endsWithFeed = true
-  for await (const {event, data} of client.events(`/logs/${id}/follow`, (one) => one.event === 'lines' && isLast(one.data))) {
+  for await (const {event, data} of client.events(
+    `/logs/${id}/follow`,
+    (one) => one.event === 'lines' && isLast(one.data),
+  )) {
     if (event !== 'lines') continue
     const {text} = z.object({text: z.string()}).parse(JSON.parse(data))
     process.stdout.write(text)

@@ -26,7 +26,8 @@ const paint: Readonly<Record<string, (text: string) => string>> = {
 }
 
 /** A state or result in its colour; the word itself always stands there. */
-export const coloured = (word: string): string => (Object.hasOwn(paint, word) ? (paint[word] as (text: string) => string)(word) : word)
+export const coloured = (word: string): string =>
+  Object.hasOwn(paint, word) ? (paint[word] as (text: string) => string)(word) : word
 
 export const say = (text: string): void => void process.stdout.write(`${text}\n`)
 export const sayError = (text: string): void => void process.stderr.write(`${text}\n`)
@@ -34,7 +35,6 @@ export const sayJson = (value: unknown): void => say(JSON.stringify(value, null,
 
 /** One line without anything that a terminal would obey. */
 export const plain = (text: string): string =>
-  // eslint-disable-next-line no-control-regex -- control characters are what must not be there
   stripVTControlCharacters(text).replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ')
 
 /** Columns under their heads; on a terminal the last column is cut at the edge. */
@@ -43,13 +43,21 @@ export function table(heads: readonly string[], rows: readonly (readonly string[
   const seen = (cell: string) => stripVTControlCharacters(cell).length
   const widths = heads.map((_head, at) => Math.max(...cells.map((row) => seen(row[at] ?? ''))))
   for (const row of cells)
-    say(row.map((cell, at) => (at === row.length - 1 ? cell : cell + ' '.repeat((widths[at] ?? 0) - seen(cell)))).join('  ').trimEnd())
+    say(
+      row
+        .map((cell, at) => (at === row.length - 1 ? cell : cell + ' '.repeat((widths[at] ?? 0) - seen(cell))))
+        .join('  ')
+        .trimEnd(),
+    )
 }
 
 /** How long something took or takes, short. */
 export function span(from: string | null, to: string | null): string {
   if (from === null) return ''
-  const seconds = Math.max(0, Math.round(((to === null ? Date.now() : Date.parse(to)) - Date.parse(from)) / 1000))
+  const seconds = Math.max(
+    0,
+    Math.round(((to === null ? Date.now() : Date.parse(to)) - Date.parse(from)) / 1000),
+  )
   if (seconds < 60) return `${seconds} s`
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
   return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`

@@ -1,5 +1,5 @@
 // What verbs share: the options that say which master, and how an action's end becomes the exit code.
-import {Command, InvalidArgumentError, Option} from 'commander'
+import {type Command, InvalidArgumentError, Option} from 'commander'
 import {openClient, type Client, type ClientOptions} from './client.ts'
 import type {Exit} from './exits.ts'
 
@@ -19,7 +19,7 @@ export function clientVerb(program: Command, usage: string, description: string)
     .description(description)
     .addOption(new Option('--master <url>', 'the master to ask').env('OSTLER_MASTER').default(defaultMaster))
     .option('--token-file <file>', 'a file with your token (or OSTLER_TOKEN holds it)')
-    .option('--state-dir <dir>', 'use the administrator\'s token of the master with this state directory')
+    .option('--state-dir <dir>', "use the administrator's token of the master with this state directory")
     .option('--json', 'write the answer as JSON')
 }
 
@@ -34,6 +34,7 @@ export function gather(value: string, before: Record<string, string> = {}): Reco
 }
 
 export function count(text: string): number {
-  if (!/^[1-9]\d{0,2}$/.test(text) || Number(text) > 500) throw new InvalidArgumentError('expected a number from 1 to 500')
+  if (!/^[1-9]\d{0,2}$/.test(text) || Number(text) > 500)
+    throw new InvalidArgumentError('expected a number from 1 to 500')
   return Number(text)
 }

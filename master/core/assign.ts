@@ -101,7 +101,9 @@ function place(
   const best = free.sort((a, b) => room(b, running) - room(a, running) || (a.name < b.name ? -1 : 1))[0]
   if (best) return best
   const reasons = hindered.flatMap(([, why]) => (why ? [why] : []))
-  return reasons.length > 0 ? summarize(reasons) : [{code: 'elsewhere', text: 'another master is about to start it'}]
+  return reasons.length > 0
+    ? summarize(reasons)
+    : [{code: 'elsewhere', text: 'another master is about to start it'}]
 }
 
 const room = (worker: WorkerState, running: ReadonlyMap<string, number>) =>
@@ -146,7 +148,10 @@ function hindrance(worker: WorkerState, running: ReadonlyMap<string, number>): W
 function summarize(reasons: readonly Wait[]): readonly Wait[] {
   if (reasons.length <= 3) return reasons
   const more = reasons.length - 2
-  return [...reasons.slice(0, 2), {code: 'more', text: `and ${String(more)} more workers cannot take it either`}]
+  return [
+    ...reasons.slice(0, 2),
+    {code: 'more', text: `and ${String(more)} more workers cannot take it either`},
+  ]
 }
 
 const clockText = (time: number) => new Date(time).toISOString().slice(11, 19)

@@ -45,10 +45,8 @@ export function builds(world: World, sessions: Sessions, graceMs = workerGraceMs
     hears: ['builds', 'cancels'],
     slowTickMs: sweepMs,
     async run() {
-      for (let batch = sessions.reports(batchMax); batch.length > 0; batch = sessions.reports(batchMax)) {
-        await recordBatch(world, sessions, planned, batch)
-        sessions.drop(batch.length)
-      }
+      for (let batch = sessions.take(batchMax); batch.length > 0; batch = sessions.take(batchMax))
+        await recordOrPutBack(world, sessions, planned, batch)
       const due = performance.now() - sweptAt >= sweepMs
       if (wished || due) {
         wished = false
@@ -61,6 +59,22 @@ export function builds(world: World, sessions: Sessions, graceMs = workerGraceMs
       return null
     },
   }
+}
+
+/** What could not be recorded, since the database or the disk is away, is tried again; meanwhile the workers wait. */
+async function recordOrPutBack(
+  world: World,
+  sessions: Sessions,
+  planned: Planned,
+  batch: readonly Report[],
+): Promise<void> {
+  try {
+    await recordBatch(world, sessions, planned, batch)
+  } catch (error) {
+    sessions.putBack(batch)
+    throw error
+  }
+  sessions.recorded(batch)
 }
 
 /** Records one batch. One attempt whose entries cannot be recorded must not hold up the others: then each by itself. */
@@ -77,7 +91,9 @@ async function recordBatch(
     if (!isBadData(error)) throw error
     for (const attempt of attempts) {
       const own = batch.filter((report) => report.attempt === attempt)
-      await recordReports(world, sessions, planned, own).catch((fault: unknown) => giveUp(world, sessions, own, fault))
+      await recordReports(world, sessions, planned, own).catch((fault: unknown) =>
+        giveUp(world, sessions, own, fault),
+      )
     }
   }
 }
@@ -88,7 +104,12 @@ function isBadData(error: unknown): boolean {
   return typeof code === 'string' && /^2[23]/.test(code)
 }
 
-async function giveUp(world: World, sessions: Sessions, own: readonly Report[], fault: unknown): Promise<void> {
+async function giveUp(
+  world: World,
+  sessions: Sessions,
+  own: readonly Report[],
+  fault: unknown,
+): Promise<void> {
   if (!isBadData(fault)) throw fault
   const [first] = own
   if (!first) return
@@ -96,7 +117,9 @@ async function giveUp(world: World, sessions: Sessions, own: readonly Report[], 
   const [state] = await effectiveAttempts(world.store, [first.attempt])
   const summary = `its journal cannot be recorded: ${(fault as Error).message}`
   if (state)
-    await world.store.transaction((tx) => finish(tx, [{build: state.build, result: 'exception', summary, at: null}]))
+    await world.store.transaction((tx) =>
+      finish(tx, [{build: state.build, result: 'exception', summary, at: null}]),
+    )
   sessions.tell(first.worker, {say: 'stop', attempt: first.attempt, reason: summary.slice(0, 500)})
 }
 
@@ -146,7 +169,12 @@ async function fenceOff(
   }
 }
 
-function foldReports(world: World, sessions: Sessions, state: AttemptState, batch: readonly Report[]): Changes[] {
+function foldReports(
+  world: World,
+  sessions: Sessions,
+  state: AttemptState,
+  batch: readonly Report[],
+): Changes[] {
   const entries = batch.flatMap((report): Numbered[] =>
     report.report === 'journal' && report.attempt === state.attempt ? [report] : [],
   )
@@ -168,7 +196,10 @@ async function writeLogFiles(
   rows: ReadonlyMap<string, LogRow>,
 ): Promise<LogRow[]> {
   const jobs = changes.flatMap((change) =>
-    [...change.logs.values()].map((log) => ({log, key: `${change.state.attempt}/${String(log.step)}/${log.name}`})),
+    [...change.logs.values()].map((log) => ({
+      log,
+      key: `${change.state.attempt}/${String(log.step)}/${log.name}`,
+    })),
   )
   return await Promise.all(
     jobs.flatMap(({log, key}) => {
@@ -197,7 +228,10 @@ async function writeLogFile(world: World, row: LogRow, change: LogChange): Promi
   if (change.ended) {
     const {bytes, crc32} = change.ended
     if (bytes !== written.bytes || crc32 !== written.crc32)
-      world.say.error({log: row.id, bytes, stored: written.bytes}, 'a log’s end does not match what was stored of it')
+      world.say.error(
+        {log: row.id, bytes, stored: written.bytes},
+        'a log’s end does not match what was stored of it',
+      )
     await world.logs.end(written)
   }
   return written
@@ -206,8 +240,9 @@ async function writeLogFile(world: World, row: LogRow, change: LogChange): Promi
 function ringAfter(world: World, changes: readonly Changes[]): void {
   if (changes.some((change) => change.logs.size > 0)) world.bells.ring('logs')
   if (changes.some((change) => change.events.length > 0 || change.ended)) world.bells.ring('events')
+  if (changes.some((change) => change.startedAt !== null || change.ended)) world.bells.ring('reports')
   if (!changes.some((change) => change.ended)) return
-  for (const bell of ['claims', 'reports', 'promotions'] as const) world.bells.ring(bell)
+  for (const bell of ['claims', 'promotions'] as const) world.bells.ring(bell)
 }
 
 async function carryOutCancels(world: World, sessions: Sessions): Promise<void> {
@@ -221,14 +256,17 @@ async function carryOutCancels(world: World, sessions: Sessions): Promise<void> 
 async function sweep(world: World, sessions: Sessions, graceMs: number): Promise<void> {
   await writeBeats(world.store, world.master, sessions.takeBeats())
   const graces = Object.fromEntries(
-    world.settings().config.workers.flatMap((worker) =>
-      worker.missingTimeoutMs === null ? [] : [[worker.name, worker.missingTimeoutMs]],
-    ),
+    world
+      .settings()
+      .config.workers.flatMap((worker) =>
+        worker.missingTimeoutMs === null ? [] : [[worker.name, worker.missingTimeoutMs]],
+      ),
   )
   const moved = await world.store.transaction(async (tx) => {
     await disownWorkers(tx, masterDeadMs)
     const lost = await loseWorkers(tx, graceMs, graces)
-    for (const {attempt, worker} of lost) await retry(tx, [attempt], `${worker} was not heard of for too long`)
+    for (const {attempt, worker} of lost)
+      await retry(tx, [attempt], `${worker} was not heard of for too long`)
     const late = await unanswered(tx)
     await withdraw(tx, late, 0)
     return lost.length + late.length

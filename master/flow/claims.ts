@@ -127,13 +127,17 @@ async function offer(world: World, sessions: Sessions, {attempt, worker, plan}: 
     sessions.offer(worker, {attempt, deadlineMs: acceptMs, plan, secrets})
   } catch (error) {
     const summary = (error as Error).message
-    await world.store.transaction((tx) => finish(tx, [{build: plan.build, result: 'exception', summary, at: null}]))
+    await world.store.transaction((tx) =>
+      finish(tx, [{build: plan.build, result: 'exception', summary, at: null}]),
+    )
     for (const bell of ['claims', 'events', 'reports'] as const) world.bells.ring(bell)
   }
 }
 
 function nextLook(requests: readonly PendingRequest[], assigned: number, now: number): number | null {
   if (assigned >= lookPerBuilder) return 0 // there may be more behind those that were looked at
-  const later = requests.flatMap(({notBefore}) => (notBefore !== null && notBefore > now ? [notBefore - now] : []))
+  const later = requests.flatMap(({notBefore}) =>
+    notBefore !== null && notBefore > now ? [notBefore - now] : [],
+  )
   return later.length > 0 ? Math.min(...later) : null
 }

@@ -18,7 +18,8 @@ const sendMax = 20
 const sendTimeoutMs = 15_000
 const heldMs = 10
 const slowTickMs = 30_000
-const eventTypes = ['build.started', 'build.finished', 'branch.promoted', 'promotion.conflict']
+/** What this stage reads of the event log. */
+export const reportedEvents = ['build.started', 'build.finished', 'branch.promoted', 'promotion.conflict']
 /** How long after each failed try the next follows, in milliseconds; after the last, the report is given up. */
 const againMs = [5_000, 30_000, 120_000, 600_000, 1_800_000, 3_600_000, 3_600_000, 3_600_000]
 
@@ -30,7 +31,10 @@ export function reports(world: World): Stage {
     slowTickMs,
     async run() {
       // With nobody to tell, the cursor follows now and then: a reporter that comes later begins about there.
-      if (world.settings().config.reporters.length === 0 && performance.now() - lookedAt < slowTickMs - heldMs)
+      if (
+        world.settings().config.reporters.length === 0 &&
+        performance.now() - lookedAt < slowTickMs - heldMs
+      )
         return null
       lookedAt = performance.now()
       const held = await fillOutbox(world)
@@ -45,7 +49,7 @@ async function fillOutbox(world: World): Promise<boolean> {
   for (;;) {
     const {more, held} = await world.store.transaction(async (tx) => {
       const cursor = await lockCursor(tx, 'reports')
-      const {events, held} = await readEvents(tx, cursor, batchMax, eventTypes)
+      const {events, held} = await readEvents(tx, cursor, batchMax, reportedEvents)
       const last = events.at(-1)
       if (!last) return {more: false, held}
       const ids = events.flatMap(({data}) => (typeof data.build === 'string' ? [data.build] : []))
@@ -121,7 +125,10 @@ async function send(world: World, report: DueReport): Promise<void> {
   } catch (error) {
     const again = againMs[report.tries - 1] ?? null
     const text = (error as Error).message.slice(0, 500)
-    world.say.warn({reporter: reporter.name, tries: report.tries, givenUp: again === null}, `report not taken: ${text}`)
+    world.say.warn(
+      {reporter: reporter.name, tries: report.tries, givenUp: again === null},
+      `report not taken: ${text}`,
+    )
     await markFailed(world.store, report.id, text, again)
   }
 }
@@ -131,7 +138,10 @@ async function post(world: World, reporter: Reporter, letter: Letter): Promise<v
   const {secrets} = world.settings()
   const url = typeof reporter.url === 'string' ? reporter.url : await secrets.read(reporter.url.secret)
   const body = letterBody(letter)
-  const headers: Record<string, string> = {'content-type': 'application/json', 'ostler-delivery': letter.delivery}
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    'ostler-delivery': letter.delivery,
+  }
   if (reporter.secret) {
     const key = await secrets.read(reporter.secret.secret)
     headers['x-ostler-signature-256'] = `sha256=${createHmac('sha256', key).update(body).digest('hex')}`

@@ -21,6 +21,8 @@ import type {World} from '../world/world.ts'
 import type {Stage} from './river.ts'
 
 const batchMax = 500
+/** What this stage reads of the event log. */
+export const scheduledEvents = ['change.added']
 const slowTickMs = 30_000
 /** When an older transaction holds newer events back: long enough for it to end. */
 const heldMs = 10
@@ -47,7 +49,9 @@ const isNightly = (scheduler: Scheduler): scheduler is Nightly => scheduler.kind
 async function arrange(world: World, config: Config): Promise<void> {
   if (!config.schedulers.some(isNightly)) return
   const known = new Map((await schedulerRows(world.store)).map((row) => [row.name, row]))
-  const changed = config.schedulers.filter(isNightly).filter((s) => known.get(s.name)?.fingerprint !== fingerprint(s))
+  const changed = config.schedulers
+    .filter(isNightly)
+    .filter((s) => known.get(s.name)?.fingerprint !== fingerprint(s))
   if (changed.length === 0) return
   const nowMs = await databaseNow(world.store)
   const rows = changed.map((scheduler): SchedulerRow => {
@@ -72,7 +76,7 @@ async function takeChanges(world: World, config: Config): Promise<boolean> {
   for (;;) {
     const {submitted, more, held} = await world.store.transaction(async (tx) => {
       const cursor = await lockCursor(tx, 'schedules')
-      const {events, held} = await readEvents(tx, cursor, batchMax, ['change.added'])
+      const {events, held} = await readEvents(tx, cursor, batchMax, scheduledEvents)
       const last = events.at(-1)
       if (!last) return {submitted: 0, more: false, held}
       const changes = await changesById(
@@ -124,7 +128,10 @@ async function submitChanges(
 ): Promise<void> {
   const newest = changes.at(-1)
   if (!newest) return
-  const what = changes.length === 1 ? `${newest.revision.slice(0, 12)} by ${newest.author}` : `${String(changes.length)} changes`
+  const what =
+    changes.length === 1
+      ? `${newest.revision.slice(0, 12)} by ${newest.author}`
+      : `${String(changes.length)} changes`
   await submit(tx, config, scheduler, {
     reason: scheduler.reason ?? `${newest.branch}: ${what}`,
     stamps: [{repository: repositoryOf(config, newest), branch: newest.branch, revision: newest.revision}],
@@ -205,7 +212,9 @@ async function fireStable(
     )
     await releaseChanges(tx, scheduler.name, build.changes)
   }
-  await writeSchedulers(tx, [{...row, dueAt: lookAtMs, lastFiredAt: builds.length > 0 ? nowMs : row.lastFiredAt}])
+  await writeSchedulers(tx, [
+    {...row, dueAt: lookAtMs, lastFiredAt: builds.length > 0 ? nowMs : row.lastFiredAt},
+  ])
   return builds.length
 }
 
@@ -224,7 +233,11 @@ async function fireCalendar(
   const unchanged = scheduler.onlyIfChanged && newest?.revision === row.lastRevision
   const fires = fireFor !== null && !unchanged
   if (fires) {
-    const stamp = {repository: scheduler.source ?? '', branch: scheduler.branch, revision: newest?.revision ?? null}
+    const stamp = {
+      repository: scheduler.source ?? '',
+      branch: scheduler.branch,
+      revision: newest?.revision ?? null,
+    }
     await submit(tx, config, scheduler, {
       reason: scheduler.reason ?? `${scheduler.name}: due at ${new Date(fireFor).toISOString()}`,
       stamps: scheduler.source === null ? [] : [stamp],

@@ -1,6 +1,12 @@
 // The sessions of the workers connected to this master: what they say is queued for the stage that records it, and
 // what the stages tell them goes out here.
-import type {Hello, JournalMessage, MasterMessage, Offer, WorkerMessage} from '../../worker/protocol/messages.ts'
+import type {
+  Hello,
+  JournalMessage,
+  MasterMessage,
+  Offer,
+  WorkerMessage,
+} from '../../worker/protocol/messages.ts'
 import {protocolNewest, protocolOldest} from '../../worker/protocol/messages.ts'
 import type {Attached, Refused, Session, WorkerDesk} from '../world/desk.ts'
 import {openAttemptsOf, retry, withdraw} from '../world/store/attempts.ts'
@@ -73,15 +79,19 @@ export class Sessions implements WorkerDesk {
     this.#connected.get(worker)?.session.close(1008, reason.slice(0, 120))
   }
 
-  /** The oldest reports, at most `count`; they stay until `drop`. */
-  reports(count: number): readonly Report[] {
-    return this.#queue.slice(0, count)
+  /** Takes the oldest reports out of the queue, at most `count`. */
+  take(count: number): readonly Report[] {
+    return this.#queue.splice(0, count)
   }
 
-  /** Forgets the oldest reports: they are recorded. */
-  drop(count: number): void {
-    for (const report of this.#queue.splice(0, count))
-      if (report.report === 'journal') this.#queuedBytes -= report.body?.length ?? 0
+  /** Puts reports back that could not be recorded now: they are the oldest again. */
+  putBack(reports: readonly Report[]): void {
+    this.#queue.unshift(...reports)
+  }
+
+  /** Reports that were taken are recorded: there is room for as many bytes of logs again. */
+  recorded(reports: readonly Report[]): void {
+    this.#queuedBytes -= bytesOf(reports)
     if (this.#queuedBytes >= queuedBytesMax) return
     const waiting = this.#roomMade
     this.#roomMade = []
@@ -112,7 +122,11 @@ export class Sessions implements WorkerDesk {
       const held = new Map(hello.attempts.map((attempt) => [attempt.attempt, attempt]))
       const missing = open.filter(({attempt}) => !held.has(attempt))
       // An offer that never arrived is nobody's fault; a running attempt that the worker does not know is lost.
-      await withdraw(tx, missing.filter(({state}) => state === 'offered').map(({attempt}) => attempt), 0)
+      await withdraw(
+        tx,
+        missing.filter(({state}) => state === 'offered').map(({attempt}) => attempt),
+        0,
+      )
       await retry(
         tx,
         missing.filter(({state}) => state === 'running').map(({attempt}) => attempt),
@@ -124,7 +138,10 @@ export class Sessions implements WorkerDesk {
     this.#forget(hello.worker)
     this.#connected.set(hello.worker, {session, number})
     this.#skews.set(hello.worker, skewMs)
-    this.#world.say.info({worker: hello.worker, version: hello.version, engine: hello.engine}, 'worker connected')
+    this.#world.say.info(
+      {worker: hello.worker, version: hello.version, engine: hello.engine},
+      'worker connected',
+    )
     this.#world.bells.ring('events')
     this.#world.bells.ring('claims')
     return {
@@ -133,7 +150,12 @@ export class Sessions implements WorkerDesk {
     }
   }
 
-  async said(worker: string, session: string, message: WorkerMessage, body: Uint8Array | null): Promise<void> {
+  async said(
+    worker: string,
+    session: string,
+    message: WorkerMessage,
+    body: Uint8Array | null,
+  ): Promise<void> {
     if (this.#connected.get(worker)?.number !== session) return // an older session's last words
     switch (message.say) {
       case 'beat':
@@ -149,7 +171,10 @@ export class Sessions implements WorkerDesk {
         this.#gather()
         return
       case 'decline':
-        this.#world.say.warn({worker, attempt: message.attempt, code: message.code}, `declined: ${message.text}`)
+        this.#world.say.warn(
+          {worker, attempt: message.attempt, code: message.code},
+          `declined: ${message.text}`,
+        )
         await this.#world.store.transaction((tx) => withdraw(tx, [message.attempt], declinedPauseMs))
         this.#world.bells.ring('claims')
         return
@@ -195,9 +220,11 @@ export class Sessions implements WorkerDesk {
 
   /** Reports of an ended session are dropped: the worker sends again what was not acknowledged. */
   #forget(worker: string): void {
+    const gone = this.#queue.filter((report) => report.worker === worker)
+    if (gone.length === 0) return
     const kept = this.#queue.filter((report) => report.worker !== worker)
-    if (kept.length < this.#queue.length) this.#queue.splice(0, this.#queue.length, ...kept)
-    this.#queuedBytes = kept.reduce((sum, r) => sum + (r.report === 'journal' ? (r.body?.length ?? 0) : 0), 0)
+    this.#queue.splice(0, this.#queue.length, ...kept)
+    this.recorded(gone)
   }
 
   /** One slow frame must not look like a wrong clock, so the smallest change of several beats wins slowly. */
@@ -209,7 +236,13 @@ export class Sessions implements WorkerDesk {
   }
 }
 
-function standing(attempt: string, open: Awaited<ReturnType<typeof openAttemptsOf>>): Attached['welcome']['attempts'][number] {
+const bytesOf = (reports: readonly Report[]) =>
+  reports.reduce((sum, report) => sum + (report.report === 'journal' ? (report.body?.length ?? 0) : 0), 0)
+
+function standing(
+  attempt: string,
+  open: Awaited<ReturnType<typeof openAttemptsOf>>,
+): Attached['welcome']['attempts'][number] {
   const known = open.find((candidate) => candidate.attempt === attempt)
   if (!known?.effective) return {attempt, applied: 0, verdict: 'stop'}
   return {attempt, applied: known.applied, verdict: known.cancel ? 'cancel' : 'continue'}

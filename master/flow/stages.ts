@@ -1,4 +1,4 @@
-// The six stages, in the order of the river.
+// The six stages, in the order of the river, and the keeper of old things beside it.
 import {lastDue} from '../../config/terms/calendars.ts'
 import type {Git} from '../world/git.ts'
 import {whileHolding} from '../world/store/holding.ts'
@@ -14,6 +14,7 @@ import {claims} from './claims.ts'
 import {runPromotions} from './promotions.ts'
 import type {PromotionsWorld, RuleReport, RunOptions} from './promotions.ts'
 import {reports} from './reports.ts'
+import {retention} from './retention.ts'
 import type {Stage} from './river.ts'
 import {schedules} from './schedules.ts'
 import type {Sessions} from './sessions.ts'
@@ -58,6 +59,7 @@ export function openRiver(world: World, git: Git, sessions: Sessions): River {
       builds(world, sessions),
       reports(world),
       promotions(world, promote),
+      retention(world),
     ],
     decide: async (order) => await decide(world, order, promote),
     settled: () => poller.settled(),

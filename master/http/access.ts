@@ -17,7 +17,13 @@ export type Policy = 'open' | 'read' | 'hook' | 'worker' | 'developer' | 'operat
 
 export type Caller =
   | {readonly kind: 'nobody'; readonly refused: string | null}
-  | {readonly kind: 'user'; readonly name: string; readonly role: Role; readonly token: string; readonly by: 'token' | 'session'}
+  | {
+      readonly kind: 'user'
+      readonly name: string
+      readonly role: Role
+      readonly token: string
+      readonly by: 'token' | 'session'
+    }
   | {readonly kind: 'worker'; readonly name: string; readonly token: string}
 
 export interface RouteRow {
@@ -77,7 +83,8 @@ function admit(caller: Caller, policy: Policy, readOpen: boolean): void {
     if (caller.kind === 'worker') return
     throw new Refusal(403, 'forbidden', `this is for workers; ${caller.name} is a person's token`)
   }
-  if (caller.kind === 'worker') throw new Refusal(403, 'forbidden', 'a worker\'s token opens only what workers need')
+  if (caller.kind === 'worker')
+    throw new Refusal(403, 'forbidden', "a worker's token opens only what workers need")
   const needed: Role = policy === 'read' ? 'viewer' : policy
   if (!atLeast(caller.role, needed))
     throw new Refusal(403, 'forbidden', `this needs the role ${needed}; ${caller.name} is ${caller.role}`)
@@ -113,7 +120,10 @@ function refuseForeignPages(request: FastifyRequest, needs: Needs, stream: boole
   if (!stream && !(changes && (bySession || isLogin))) return
   const {origin} = request.headers
   const site = request.headers['sec-fetch-site']
-  const foreign = origin !== undefined ? !isOurs(origin, request, needs) : site !== undefined && site !== 'same-origin' && site !== 'none'
+  const foreign =
+    origin !== undefined
+      ? !isOurs(origin, request, needs)
+      : site !== undefined && site !== 'same-origin' && site !== 'none'
   const silent = changes && bySession && origin === undefined && site === undefined
   if (foreign || silent)
     throw new Refusal(403, 'foreign-origin', 'this came from a page of another origin, and nothing was done')
@@ -135,7 +145,10 @@ export const cookieName = (request: FastifyRequest, needs: Needs) =>
   isHttps(request, needs) ? '__Host-ostler' : 'ostler'
 
 /** Who a mutation is recorded for. */
-export const actorOf = (request: FastifyRequest): Actor => ({who: nameOf(request.caller), address: request.ip})
+export const actorOf = (request: FastifyRequest): Actor => ({
+  who: nameOf(request.caller),
+  address: request.ip,
+})
 
 function nameOf(caller: Caller): string {
   if (caller.kind === 'nobody') return 'nobody'

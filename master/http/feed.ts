@@ -73,6 +73,7 @@ export class EventFeed {
     this.#reading = true
     let held = false
     try {
+      // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- a bell sets it while this reads
       while (this.#again && this.#tail && this.#readers.size > 0 && !this.#closed) {
         this.#again = false
         const found = await readEvents(this.#store, this.#tail, batch)

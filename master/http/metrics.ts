@@ -4,7 +4,8 @@ import type {Store} from '../world/store/store.ts'
 
 /** Adds the gauges to the registry; the returned function counts and writes everything down. */
 export function observe(registry: Registry, store: Store): () => Promise<string> {
-  const gauge = (name: string, help: string, labelNames: string[] = []) => new Gauge({name, help, labelNames, registers: [registry]})
+  const gauge = (name: string, help: string, labelNames: string[] = []) =>
+    new Gauge({name, help, labelNames, registers: [registry]})
   const pending = gauge('ostler_requests_pending', 'Build requests that wait.', ['builder'])
   const oldest = gauge('ostler_request_oldest_seconds', 'How long the oldest pending request has waited.')
   const open = gauge('ostler_builds_open', 'Builds that are not finished.', ['builder', 'state'])

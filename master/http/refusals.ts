@@ -24,7 +24,8 @@ export class Refusal extends Error {
   }
 }
 
-export const notFound = (what: string, name: string) => new Refusal(404, 'not-found', `there is no ${what} ${name}`)
+export const notFound = (what: string, name: string) =>
+  new Refusal(404, 'not-found', `there is no ${what} ${name}`)
 export const badInput = (detail: string, problems: readonly InputProblem[]) =>
   new Refusal(422, 'bad-input', detail, problems)
 
@@ -32,7 +33,8 @@ export const badInput = (detail: string, problems: readonly InputProblem[]) =>
 export const answerErrors =
   (say: Say) => (error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) => {
     const refusal = asRefusal(error, request)
-    if (refusal.status === 500) say.error({err: error, request: request.id, url: request.url}, 'a request failed')
+    if (refusal.status === 500)
+      say.error({err: error, request: request.id, url: request.url}, 'a request failed')
     return sendRefusal(reply, refusal)
   }
 
@@ -62,7 +64,8 @@ function asRefusal(error: FastifyError | Error, request: FastifyRequest): Refusa
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
     return new Refusal(415, 'media-type', `a body of this type is not understood here; send application/json`)
   if (code === 'FST_ERR_CTP_EMPTY_JSON_BODY') return new Refusal(400, 'malformed', 'the JSON body is empty')
-  if (isDatabaseAway(error)) return new Refusal(503, 'database-away', 'the database does not answer; try again soon')
+  if (isDatabaseAway(error))
+    return new Refusal(503, 'database-away', 'the database does not answer; try again soon')
   if (status === 429) return new Refusal(429, 'too-many', error.message)
   if (status !== undefined && status >= 400 && status < 500)
     return new Refusal(status, status === 400 ? 'malformed' : 'refused', error.message)
@@ -70,7 +73,11 @@ function asRefusal(error: FastifyError | Error, request: FastifyRequest): Refusa
 }
 
 const internal = (request: FastifyRequest) =>
-  new Refusal(500, 'internal', `the master failed on this request; its log says why under request ${request.id}`)
+  new Refusal(
+    500,
+    'internal',
+    `the master failed on this request; its log says why under request ${request.id}`,
+  )
 
 function ofValidation(error: FastifyError & {validationContext?: string}): Refusal {
   const issues = (error.validation ?? []) as unknown as {instancePath: string; message?: string}[]
@@ -81,12 +88,18 @@ function ofValidation(error: FastifyError & {validationContext?: string}): Refus
   const where = error.validationContext ?? 'body'
   if (where === 'params') return new Refusal(404, 'not-found', 'there is nothing at this address', problems)
   const name = where === 'querystring' ? 'query' : where
-  return new Refusal(where === 'body' ? 422 : 400, 'bad-input', `the ${name} is not as it should be`, problems)
+  return new Refusal(
+    where === 'body' ? 422 : 400,
+    'bad-input',
+    `the ${name} is not as it should be`,
+    problems,
+  )
 }
 
 /** Codes of PostgreSQL and the network that mean the database cannot be asked at present. */
 function isDatabaseAway(error: Error): boolean {
   const code = (error as {code?: unknown}).code
-  if (typeof code !== 'string') return /connection terminated|timeout exceeded when trying to connect/i.test(error.message)
+  if (typeof code !== 'string')
+    return /connection terminated|timeout exceeded when trying to connect/i.test(error.message)
   return /^(08...|57P0[123]|53300|ECONNREFUSED|ECONNRESET|EPIPE|ENOENT|ETIMEDOUT)$/.test(code)
 }

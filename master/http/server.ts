@@ -7,7 +7,12 @@ import fastifyStatic from '@fastify/static'
 import swagger from '@fastify/swagger'
 import websocket from '@fastify/websocket'
 import fastify, {type FastifyInstance} from 'fastify'
-import {jsonSchemaTransform, serializerCompiler, validatorCompiler, type ZodTypeProvider} from 'fastify-type-provider-zod'
+import {
+  jsonSchemaTransform,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from 'fastify-type-provider-zod'
 import {binaryFrameMax} from '../../worker/protocol/messages.ts'
 import {guard} from './access.ts'
 import {EventFeed} from './feed.ts'
@@ -24,6 +29,9 @@ import {workerSocket} from './worker-socket.ts'
 /** The largest body of an ordinary request. */
 export const bodyBytesMax = 1024 * 1024
 
+/** How long, in milliseconds, the other sides may take to finish and hang up once the server closes. */
+const lastAnswersMs = 2000
+
 /** The server, ready to listen; closing it ends every stream and tells the workers to dial again. */
 export async function createServer(needs: Needs): Promise<FastifyInstance> {
   const app = fastify({
@@ -39,11 +47,22 @@ export async function createServer(needs: Needs): Promise<FastifyInstance> {
   app.addHook('preClose', (done) => {
     streams.closeAll()
     feed.close()
+    // Who downloads slowly, or connected and never said anything, may not keep a master from stopping.
+    setTimeout(() => app.server.closeAllConnections(), lastAnswersMs).unref()
     done()
+  })
+  // A refused upgrade is an answer on a socket that the HTTP server no longer counts as its own.
+  app.addHook('onSend', async (request, reply) => {
+    if (request.headers.upgrade === undefined) return
+    reply.header('connection', 'close')
+    reply.raw.once('finish', () => request.raw.socket.destroySoon())
   })
   app.setErrorHandler(answerErrors(needs.say))
   app.setNotFoundHandler((request, reply) =>
-    sendRefusal(reply, new Refusal(404, 'not-found', `there is nothing at ${request.method} ${request.url.slice(0, 200)}`)),
+    sendRefusal(
+      reply,
+      new Refusal(404, 'not-found', `there is nothing at ${request.method} ${request.url.slice(0, 200)}`),
+    ),
   )
   parseJson(app)
   await app.register(helmet, headers(needs))
@@ -51,13 +70,21 @@ export async function createServer(needs: Needs): Promise<FastifyInstance> {
   guard(app, needs)
   await app.register(rateLimit, {
     global: false,
-    errorResponseBuilder: (_request, {after}) => new Refusal(429, 'too-many', `too many tries; wait ${after}`),
+    errorResponseBuilder: (_request, {after}) =>
+      new Refusal(429, 'too-many', `too many tries; wait ${after}`),
   })
   await app.register(websocket, {
     options: {maxPayload: binaryFrameMax, perMessageDeflate: false},
     preClose(done) {
-      for (const client of this.websocketServer.clients) client.close(1001, 'the master is going away')
-      this.websocketServer.close(() => done())
+      const {clients} = this.websocketServer
+      for (const client of clients) client.close(1001, 'the master is going away')
+      const impatience = setTimeout(() => {
+        for (const client of clients) client.terminate()
+      }, lastAnswersMs)
+      this.websocketServer.close(() => {
+        clearTimeout(impatience)
+        done()
+      })
     },
   })
   if (needs.webDirectory !== null) await app.register(fastifyStatic, {root: needs.webDirectory, serve: false})
@@ -69,7 +96,11 @@ export async function createServer(needs: Needs): Promise<FastifyInstance> {
       await api.register(swagger, {
         openapi: {
           openapi: '3.1.0',
-          info: {title: 'Ostler', version: needs.version, description: 'Errors are RFC 9457 problem documents.'},
+          info: {
+            title: 'Ostler',
+            version: needs.version,
+            description: 'Errors are RFC 9457 problem documents.',
+          },
           components: {securitySchemes: {token: {type: 'http', scheme: 'bearer'}}},
           security: [{token: []}],
         },
@@ -91,10 +122,10 @@ export async function createServer(needs: Needs): Promise<FastifyInstance> {
 /** JSON as fastify reads it (prototype tricks refused), and an empty body as none. */
 function parseJson(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error')
-  app.removeContentTypeParser('application/json')
+  app.removeContentTypeParser(['application/json', 'text/plain'])
   app.addContentTypeParser('application/json', {parseAs: 'string'}, (request, body, done) => {
     if (body === '') done(null, undefined)
-    else parse(request, body as string, done)
+    else void parse(request, body as string, done)
   })
 }
 

@@ -7,7 +7,8 @@ import {resultShape} from '../../worker/protocol/results.ts'
 const id = z.string()
 const time = z.iso.datetime()
 
-export const list = <S extends z.ZodType>(item: S) => z.object({items: z.array(item), next: z.string().nullable()})
+export const list = <S extends z.ZodType>(item: S) =>
+  z.object({items: z.array(item), next: z.string().nullable()})
 
 /** Why something waits. `code` is for programs (`no-worker`, `busy`, `paused`, `label`, `engine`, `not-before` ...), `text` for people. */
 export const waitShape = z.object({code: z.string(), text: z.string()})
@@ -42,7 +43,13 @@ export const buildShape = z.object({
 })
 export type Build = z.infer<typeof buildShape>
 
-export const logShape = z.object({id, name: z.string(), lines: z.int(), bytes: z.int(), complete: z.boolean()})
+export const logShape = z.object({
+  id,
+  name: z.string(),
+  lines: z.int(),
+  bytes: z.int(),
+  complete: z.boolean(),
+})
 export type Log = z.infer<typeof logShape>
 
 export const stepShape = z.object({
@@ -107,7 +114,15 @@ export const buildsetShape = z.object({
   submittedAt: time,
   sourceStamps: z.array(sourceStampShape),
   properties: z.record(z.string(), propertyShape),
-  requests: z.array(z.object({id, builder: z.string(), state: z.string(), result: resultShape.nullable(), builds: z.array(id)})),
+  requests: z.array(
+    z.object({
+      id,
+      builder: z.string(),
+      state: z.string(),
+      result: resultShape.nullable(),
+      builds: z.array(id),
+    }),
+  ),
 })
 export type Buildset = z.infer<typeof buildsetShape>
 
@@ -304,14 +319,30 @@ export const waterfallShape = z.object({
         changes: z.array(id),
         steps: z.array(
           stepShape
-            .pick({number: true, name: true, state: true, result: true, summary: true, startedAt: true, finishedAt: true})
+            .pick({
+              number: true,
+              name: true,
+              state: true,
+              result: true,
+              summary: true,
+              startedAt: true,
+              finishedAt: true,
+            })
             .extend({log: id.nullable()}),
         ),
       }),
   ),
   changes: z.array(
     changeShape
-      .pick({id: true, source: true, branch: true, revision: true, author: true, link: true, recordedAt: true})
+      .pick({
+        id: true,
+        source: true,
+        branch: true,
+        revision: true,
+        author: true,
+        link: true,
+        recordedAt: true,
+      })
       .extend({subject: z.string()}),
   ),
   promotions: z.array(
@@ -320,7 +351,14 @@ export const waterfallShape = z.object({
   /** What each rule says now, so that the page can tell why stable is not newer. */
   rules: z.array(promotionShape.pick({name: true, from: true, to: true, verdict: true, reasons: true})),
   pending: z.array(
-    requestShape.pick({id: true, builder: true, submittedAt: true, reason: true, waiting: true, sourceStamps: true}),
+    requestShape.pick({
+      id: true,
+      builder: true,
+      submittedAt: true,
+      reason: true,
+      waiting: true,
+      sourceStamps: true,
+    }),
   ),
   /** True when older builds of the window were left out (at most 2,000 are given). */
   more: z.boolean(),

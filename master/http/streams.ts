@@ -29,6 +29,8 @@ export class Stream {
       ...(reply.getHeaders() as Record<string, string>),
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-store',
+      // A connection of its own: when the stream ends, nothing lingers that a stopping server would wait for.
+      connection: 'close',
       'x-accel-buffering': 'no',
     })
     reply.raw.write('retry: 2000\n\n')
@@ -44,7 +46,10 @@ export class Stream {
   /** Sends one event. A reader that has a backlog too long is dropped. */
   send({id, event, data}: Happening): void {
     if (this.gone.aborted) return
-    const lines = data.split('\n').map((line) => `data: ${line}\n`).join('')
+    const lines = data
+      .split('\n')
+      .map((line) => `data: ${line}\n`)
+      .join('')
     this.#reply.raw.write(`${id === undefined ? '' : `id: ${id}\n`}event: ${event}\n${lines}\n`)
     if (this.#reply.raw.writableLength > backlogBytesMax) this.#reply.raw.destroy()
   }
@@ -58,7 +63,9 @@ export class Stream {
   }
 
   end(): void {
-    if (!this.gone.aborted) this.#reply.raw.end()
+    const {raw} = this.#reply
+    // A reader would keep the connection for its next question, and a server that closes waits for it.
+    if (!this.gone.aborted) raw.end(() => raw.socket?.destroySoon())
   }
 
   async #beat(mayStay: () => Promise<boolean>): Promise<void> {

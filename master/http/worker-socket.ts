@@ -1,7 +1,7 @@
 // GET /worker: the workers' websocket. Only a door: it checks the token, the Origin, the frames and the silence, and
 // hands what was said to the desk, in order.
 import type {FastifyInstance} from 'fastify'
-import type {WebSocket} from 'ws'
+import type {WebSocket} from '@fastify/websocket'
 import type {z} from 'zod'
 import {decode, encodeText, FrameFault, type Framed} from '../../worker/protocol/frames.ts'
 import {
@@ -33,6 +33,10 @@ type Open = Map<string, Conversation>
 
 export function workerSocket(scope: FastifyInstance, needs: Needs): void {
   const open: Open = new Map()
+  // What the ends of the sessions record needs a store that is still open.
+  scope.addHook('onClose', async () => {
+    await Promise.all([...open.values()].map(({ended}) => ended))
+  })
   scope.get('/worker', {websocket: true, config: {policy: 'worker'}}, (socket, request) => {
     // The handlers are attached before anything is awaited: a message that comes at once would be lost otherwise.
     const {caller} = request
@@ -117,7 +121,11 @@ class Conversation {
 
   #refusalOf(hello: Hello): Refused | null {
     if (hello.worker !== this.#name)
-      return {say: 'refused', code: 'unknown-worker', text: `this token is for the worker ${this.#name}, not for ${hello.worker}`}
+      return {
+        say: 'refused',
+        code: 'unknown-worker',
+        text: `this token is for the worker ${this.#name}, not for ${hello.worker}`,
+      }
     const [oldest, newest] = hello.protocols
     if (newest < protocolOldest || oldest > protocolNewest)
       return {
@@ -132,7 +140,11 @@ class Conversation {
   async #takeName(): Promise<Refused | null> {
     for (let before = this.#open.get(this.#name); before; before = this.#open.get(this.#name)) {
       if (await before.isAlive())
-        return {say: 'refused', code: 'name-in-use', text: `a worker named ${this.#name} is connected already`}
+        return {
+          say: 'refused',
+          code: 'name-in-use',
+          text: `a worker named ${this.#name} is connected already`,
+        }
       before.terminate()
       await before.ended
     }
@@ -155,7 +167,9 @@ class Conversation {
     if (said.message.say === 'hello') return this.#socket.close(1002, 'hello was said already')
     this.#waitingBytes += data.length
     if (this.#waitingBytes > waitingBytesMax) this.#socket.pause()
-    this.#told = this.#told.then(() => this.#tell(said, data.length)).catch((error: unknown) => this.#fail(error))
+    this.#told = this.#told
+      .then(() => this.#tell(said, data.length))
+      .catch((error: unknown) => this.#fail(error))
   }
 
   async #tell({message, body}: Framed<WorkerMessage>, bytes: number): Promise<void> {
@@ -170,7 +184,11 @@ class Conversation {
   }
 
   /** A frame's message; null for one that closed the socket, or that is of a later version and is ignored. */
-  #decode<S extends typeof helloShape | typeof workerMessageShape>(shape: S, data: Buffer, isBinary: boolean): Framed<z.infer<S>> | null {
+  #decode<S extends typeof helloShape | typeof workerMessageShape>(
+    shape: S,
+    data: Buffer,
+    isBinary: boolean,
+  ): Framed<z.infer<S>> | null {
     try {
       return decode(shape, isBinary ? data : data.toString('utf8')) as Framed<z.infer<S>>
     } catch (error) {
@@ -182,9 +200,12 @@ class Conversation {
   }
 
   #watch(silenceMs: number): void {
-    const check = setInterval(() => {
-      if (Date.now() - this.#heardAt > silenceMs) this.#socket.terminate()
-    }, Math.min(silenceMs / missedMax, 5000))
+    const check = setInterval(
+      () => {
+        if (Date.now() - this.#heardAt > silenceMs) this.#socket.terminate()
+      },
+      Math.min(silenceMs / missedMax, 5000),
+    )
     const token = setInterval(() => {
       isLive(this.#needs.store, this.#token).then(
         (live) => live || this.#socket.close(1008, 'the token was revoked'),
@@ -205,7 +226,7 @@ class Conversation {
 
   /** The desk could not do what it must, so the worker shall dial again and say where it stands. */
   #fail(error: unknown): void {
-    this.#needs.say.error({err: error, worker: this.#name}, 'a worker\'s message could not be handled')
+    this.#needs.say.error({err: error, worker: this.#name}, "a worker's message could not be handled")
     this.#socket.close(1011, 'the master failed on a message; dial again')
   }
 

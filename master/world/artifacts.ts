@@ -3,7 +3,7 @@
 import {createHash, randomUUID} from 'node:crypto'
 import {createReadStream, createWriteStream} from 'node:fs'
 import type {ReadStream} from 'node:fs'
-import {mkdir, rename, rm, stat} from 'node:fs/promises'
+import {mkdir, readdir, rename, rm, stat, utimes} from 'node:fs/promises'
 import path from 'node:path'
 import {Transform} from 'node:stream'
 import type {Readable} from 'node:stream'
@@ -44,7 +44,8 @@ export class ArtifactFiles {
     })
     try {
       await pipeline(body, measure, createWriteStream(partial, {flags: 'wx', mode: 0o640, flush: true}))
-      if (seen !== bytes) throw new ArtifactMismatch(`${String(seen)} bytes came, ${String(bytes)} were announced`)
+      if (seen !== bytes)
+        throw new ArtifactMismatch(`${String(seen)} bytes came, ${String(bytes)} were announced`)
       if (hash.digest('hex') !== sha256) throw new ArtifactMismatch('the SHA-256 is not the one announced')
       await rename(partial, file)
     } finally {
@@ -55,6 +56,29 @@ export class ArtifactFiles {
   /** A stream of stored content, from byte `start` to `end` inclusive. */
   read(sha256: string, range?: {start: number; end: number}): ReadStream {
     return createReadStream(this.#path(sha256), range)
+  }
+
+  /** Whether content of this hash and size is stored already; then it counts as new, since somebody is about to name it. */
+  async claim(sha256: string, bytes: number): Promise<boolean> {
+    if ((await this.size(sha256)) !== bytes) return false
+    const now = new Date()
+    return await utimes(this.#path(sha256), now, now).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  /** Removes content that nothing keeps, and uploads that broke off, when they are older than `youngMs`. */
+  async sweep(kept: (hashes: readonly string[]) => Promise<ReadonlySet<string>>, youngMs: number): Promise<void> {
+    for (const shelf of await readdir(this.#root).catch(() => [])) {
+      const names = await readdir(path.join(this.#root, shelf))
+      const live = shelf === 'partial' ? new Set<string>() : await kept(names)
+      for (const name of names.filter((each) => !live.has(each))) {
+        const file = path.join(this.#root, shelf, name)
+        const found = await stat(file).catch(() => null)
+        if (found && Date.now() - found.mtimeMs > youngMs) await rm(file, {force: true})
+      }
+    }
   }
 
   async remove(sha256: string): Promise<void> {

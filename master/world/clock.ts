@@ -5,9 +5,13 @@ import type {Bells} from './bells.ts'
 
 /** Rings once a minute; returns how to stop. */
 export function startClock(bells: Bells): () => Promise<void> {
-  const task = schedule('* * * * *', () => {
-    bells.ringHere('ticks')
-  }, {timezone: 'UTC', noOverlap: true})
+  const task = schedule(
+    '* * * * *',
+    () => {
+      bells.ringHere('ticks')
+    },
+    {timezone: 'UTC', noOverlap: true},
+  )
   return async () => {
     await task.destroy()
   }

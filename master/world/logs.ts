@@ -66,7 +66,14 @@ export class LogFiles {
     const pieces: Uint8Array[] = log.storedBytes === 0 ? [gzipHeader] : []
     const index = Buffer.alloc(segments.length * entryBytes)
     for (const [n, segment] of segments.entries()) {
-      writeEntry(index, n, {at, length: segment.body.length, offset, bytes: segment.bytes, line, lines: segment.lines})
+      writeEntry(index, n, {
+        at,
+        length: segment.body.length,
+        offset,
+        bytes: segment.bytes,
+        line,
+        lines: segment.lines,
+      })
       pieces.push(segment.body)
       at += segment.body.length
       offset += segment.bytes
@@ -185,6 +192,11 @@ export class LogFiles {
     return found
   }
 
+  /** Removes all logs of an attempt; one that has none is no error. */
+  async removeAttempt(attempt: string): Promise<void> {
+    await rm(this.#shelf(attempt), {recursive: true, force: true})
+  }
+
   /** Removes a log's files; a log that has none is no error. */
   async remove(log: Pick<StoredLog, 'attempt' | 'step' | 'name'>): Promise<void> {
     const base = this.#base(log)
@@ -206,7 +218,8 @@ export class LogFiles {
     try {
       const bytes = Buffer.alloc(log.segments * entryBytes)
       const {bytesRead} = await file.read(bytes, 0, bytes.length, 0)
-      if (bytesRead < bytes.length) throw new Error(`the index of log ${log.attempt}/${log.step}/${log.name} is cut off`)
+      if (bytesRead < bytes.length)
+        throw new Error(`the index of log ${log.attempt}/${log.step}/${log.name} is cut off`)
       return Array.from({length: log.segments}, (_, n) => readEntry(bytes, n))
     } finally {
       await file.close()
@@ -215,10 +228,13 @@ export class LogFiles {
 
   /** Names come from workers: they are data, so the file's name is made from a checksum of it. */
   #base(log: Pick<StoredLog, 'attempt' | 'step' | 'name'>): string {
-    const attempt = BigInt(log.attempt)
-    const shelf = (attempt % 256n).toString(16).padStart(2, '0')
     const name = crc32(log.name).toString(16).padStart(8, '0')
-    return path.join(this.#root, shelf, attempt.toString(), `${String(log.step)}-${name}`)
+    return path.join(this.#shelf(log.attempt), `${String(log.step)}-${name}`)
+  }
+
+  #shelf(attempt: string): string {
+    const number = BigInt(attempt)
+    return path.join(this.#root, (number % 256n).toString(16).padStart(2, '0'), number.toString())
   }
 }
 

@@ -6,5 +6,8 @@ export type Say = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>
 
 /** Lines to standard error. `level` is pino's: debug, info, warn, error, silent. */
 export function openSay(level: string): Logger {
-  return pino({level, base: null, timestamp: pino.stdTimeFunctions.isoTime}, pino.destination({fd: 2, sync: false}))
+  return pino(
+    {level, base: null, timestamp: pino.stdTimeFunctions.isoTime},
+    pino.destination({fd: 2, sync: false}),
+  )
 }

@@ -16,7 +16,9 @@ export class Secrets {
   readonly #environment: NodeJS.ProcessEnv
 
   constructor(directory: string | null, environment: NodeJS.ProcessEnv) {
-    this.#directories = [directory, environment.CREDENTIALS_DIRECTORY].filter((one): one is string => Boolean(one))
+    this.#directories = [directory, environment.CREDENTIALS_DIRECTORY].filter((one): one is string =>
+      Boolean(one),
+    )
     this.#environment = environment
   }
 

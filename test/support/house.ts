@@ -80,9 +80,16 @@ export const rooms: readonly Room[] = [
     packages: ['fastify', '@fastify/*', 'fastify-type-provider-zod', 'ws', 'zod', 'prom-client', 'node:'],
   },
   {
+    path: 'master/web/core',
+    does: 'lays out',
+    knows: [wire],
+    packages: ['anser'],
+    pure: true,
+  },
+  {
     path: 'master/web',
     does: 'shows',
-    knows: ['master/http/shapes.ts', 'master/core', 'config', wire],
+    knows: ['master/web/core', 'master/http/shapes.ts', wire],
     packages: [
       'react',
       'react-dom',

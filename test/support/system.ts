@@ -1,6 +1,6 @@
 // A whole Ostler for a test: real masters and workers as processes, a folder of their own, a client with the
 // administrator's token. When the test ends everything is stopped, and whatever was left behind fails it.
-import type {ExecutionContext} from 'ava'
+import test, {type ExecutionContext} from 'ava'
 import {cpSync, mkdirSync, mkdtempSync, realpathSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
@@ -22,22 +22,62 @@ export interface SystemOptions {
   readonly env?: NodeJS.ProcessEnv
 }
 
+/** The test a system belongs to. */
+export type Owner = Pick<ExecutionContext, 'passed' | 'log' | 'teardown'>
+
+/** Systems of one test process that run at once: more would only make each other late. */
+const systemsMax = 2
+let systems = 0
+const turns: (() => void)[] = []
+
+async function takeTurn(t: Owner): Promise<void> {
+  if (systems >= systemsMax) await new Promise<void>((go) => turns.push(go))
+  else systems++
+  t.teardown(() => {
+    const next = turns.shift()
+    if (next) next()
+    else systems--
+  })
+}
+
+/** One system for all tests of a file, which use it at the same time; `system()` is it, once they run. */
+export function sharedSystem(options: SystemOptions): () => System {
+  const ends: (() => unknown)[] = []
+  let passed = true
+  let started: System | null = null
+  test.before(async (t) => {
+    const owner: Owner = {
+      get passed() {
+        return passed
+      },
+      log: t.log,
+      teardown: (end) => ends.unshift(end),
+    }
+    started = await System.start(owner, options)
+  })
+  test.afterEach.always((t) => {
+    passed &&= t.passed
+  })
+  test.after.always(async () => {
+    for (const end of ends) await end()
+  })
+  return () => {
+    if (started === null) throw new Error('the system has not started')
+    return started
+  }
+}
+
 export class System {
   /** For the test's own files, too. */
   readonly folder: string
-  private readonly t: ExecutionContext
+  private readonly t: Owner
   private readonly options: SystemOptions
   private readonly databaseUrl: string | null
   private readonly tokens = new Map<string, string>()
   private readonly workersNow = new Map<string, Process>()
   private masterNow: Master | null = null
 
-  private constructor(
-    t: ExecutionContext,
-    options: SystemOptions,
-    folder: string,
-    databaseUrl: string | null,
-  ) {
+  private constructor(t: Owner, options: SystemOptions, folder: string, databaseUrl: string | null) {
     this.t = t
     this.options = options
     this.folder = folder
@@ -45,7 +85,8 @@ export class System {
   }
 
   /** Starts the master, then the workers, and waits until they are connected. Stops with the test. */
-  static async start(t: ExecutionContext, options: SystemOptions): Promise<System> {
+  static async start(t: Owner, options: SystemOptions): Promise<System> {
+    await takeTurn(t)
     const folder = realpathSync(mkdtempSync(join(tmpdir(), 'ostler-system-')))
     const database = options.database === 'postgresql' ? await emptyDatabase() : null
     const system = new System(t, options, folder, database?.url ?? null)
@@ -112,12 +153,12 @@ export class System {
   }
 
   /** Waits until the master says that the worker is connected. */
-  async untilConnected(name: string): Promise<void> {
+  async untilConnected(name: string, withinMs = 60_000): Promise<void> {
     const isConnected = async () => {
       const {items} = await this.api.get<Page<{name: string; state: string}>>('/workers')
       return items.some((each) => each.name === name && each.state === 'connected') || null
     }
-    await this.until(`worker ${name} connects`, isConnected)
+    await this.until(`worker ${name} connects`, isConnected, withinMs)
   }
 
   /** Forces a build through a scheduler; answers the buildset's id. */

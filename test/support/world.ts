@@ -92,7 +92,10 @@ export class ScriptedWorker {
   }
 
   applied(attempt: string): number {
-    return Math.max(0, ...this.told.flatMap((m) => (m.say === 'applied' && m.attempt === attempt ? [m.upTo] : [])))
+    return Math.max(
+      0,
+      ...this.told.flatMap((m) => (m.say === 'applied' && m.attempt === attempt ? [m.upTo] : [])),
+    )
   }
 
   async accept(attempt: string): Promise<void> {
@@ -100,10 +103,20 @@ export class ScriptedWorker {
   }
 
   async decline(attempt: string): Promise<void> {
-    await this.#sessions.said(this.#name, this.#session, {say: 'decline', attempt, code: 'full', text: 'full'}, null)
+    await this.#sessions.said(
+      this.#name,
+      this.#session,
+      {say: 'decline', attempt, code: 'full', text: 'full'},
+      null,
+    )
   }
 
-  async journal(attempt: string, entries: readonly Entry[], from = 1, bodies: readonly (Uint8Array | null)[] = []) {
+  async journal(
+    attempt: string,
+    entries: readonly Entry[],
+    from = 1,
+    bodies: readonly (Uint8Array | null)[] = [],
+  ) {
     for (const [n, entry] of entries.entries())
       await this.#sessions.said(
         this.#name,

@@ -2,7 +2,7 @@
 // helper that prints it, the key through a file beside the script that is gone when the script ends.
 import type {Checkout} from '../protocol/plan.ts'
 import {environment, quote} from './quote.ts'
-import type {Task} from './spawn.ts'
+import type {Task} from './task.ts'
 
 export interface Filled extends Omit<Checkout, 'url' | 'branch' | 'revision' | 'workdir'> {
   readonly url: string

@@ -3,7 +3,7 @@ import type {Checkout} from '../protocol/plan.ts'
 import type {Outcome} from '../protocol/results.ts'
 import {fill} from '../core/templates.ts'
 import {Broken} from '../world/engine.ts'
-import {below, stepOf, type Task} from './spawn.ts'
+import {below, stepOf, type Task} from './task.ts'
 import {checkoutScript} from './checkout-script.ts'
 import {supervised, valueOf} from './supervised.ts'
 

@@ -1,7 +1,6 @@
 // Test cases counted from JUnit reports.
 import {XMLParser} from 'fast-xml-parser'
-import type {Task} from './spawn.ts'
-import {stepOf} from './spawn.ts'
+import {stepOf, type Task} from './task.ts'
 import {matching} from './files.ts'
 import {readFileSync} from 'node:fs'
 

@@ -10,7 +10,7 @@ import {fill} from '../core/templates.ts'
 import type {Keep} from '../protocol/plan.ts'
 import type {Outcome} from '../protocol/results.ts'
 import {matching, type Found} from './files.ts'
-import {below, stepOf, type Task} from './spawn.ts'
+import {below, stepOf, type Task} from './task.ts'
 
 export interface Store {
   /** The master's address, without a final slash. */

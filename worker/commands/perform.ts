@@ -14,7 +14,8 @@ import {StepLog} from '../world/logs.ts'
 import {DiskFull} from '../world/spool.ts'
 import {checkoutCommand} from './checkout.ts'
 import {keepCommand, type Store} from './keep.ts'
-import {spawnCommand, type Task} from './spawn.ts'
+import {spawnCommand} from './spawn.ts'
+import type {Task} from './task.ts'
 import {clear, Dropped} from './supervised.ts'
 
 export interface Tools {

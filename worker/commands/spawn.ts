@@ -1,18 +1,12 @@
 // The command that runs a program: its script, and what is read from its output afterwards.
 import {mkdirSync} from 'node:fs'
-import {posix} from 'node:path'
-import {fill, type Fill} from '../core/templates.ts'
+import {fill} from '../core/templates.ts'
 import type {Outcome} from '../protocol/results.ts'
 import type {Spawn} from '../protocol/plan.ts'
-import {Broken} from '../world/engine.ts'
 import {countTests} from './junit.ts'
 import {environment, quote} from './quote.ts'
-import {supervised, valueOf, type Run} from './supervised.ts'
-
-export interface Task extends Omit<Run, 'script' | 'showsValue'> {
-  readonly fill: Fill
-  readonly env: Readonly<Record<string, string>>
-}
+import {supervised, valueOf} from './supervised.ts'
+import {below, stepOf, type Task} from './task.ts'
 
 /** Runs a program and reads what the step wants of it. */
 export async function spawnCommand(command: Spawn, task: Task): Promise<Outcome> {
@@ -37,16 +31,6 @@ export async function spawnCommand(command: Spawn, task: Task): Promise<Outcome>
       task,
     )
   return outcome
-}
-
-export const stepOf = (id: string): number => Number(id.split('.')[0])
-
-/** A directory below the workspace, as the plan names it. Throws Broken for one that is not below. */
-export function below(workspace: string, directory: string): string {
-  const path = posix.normalize(posix.join(workspace, directory))
-  if (path !== workspace && !path.startsWith(`${workspace}/`))
-    throw new Broken(`the directory "${directory}" is not below the workspace`)
-  return path.replace(/\/$/, '')
 }
 
 function script({argv, script, workdir, capture}: Spawn, task: Task): string {

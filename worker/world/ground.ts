@@ -91,7 +91,7 @@ export class HostGround implements Ground {
     const number = this.attempt.supervisor
     if (number === null) return
     if (!this.held && this.isOld) this.place.supervisors.claim(number)
-    killMarked(`OSTLER_STEP=${markOf(this.place, this.attempt.fence)}`, this.since, Date.now())
+    await killMarked(`OSTLER_STEP=${markOf(this.place, this.attempt.fence)}`, this.since, Date.now())
     if (this.held) await this.place.supervisors.release(number, true)
     this.held = null
   }

@@ -16,7 +16,9 @@ export const cancel: Verb = (program) =>
     .action(async (text: string, flags: Flags) => {
       const client = await clientOf(flags)
       const body = flags.reason === undefined ? {} : {reason: flags.reason}
-      const address = flags.request ? `/requests/${encodeURIComponent(text)}/cancel` : `/builds/${await findBuild(client, text)}/cancel`
+      const address = flags.request
+        ? `/requests/${encodeURIComponent(text)}/cancel`
+        : `/builds/${await findBuild(client, text)}/cancel`
       const answer = await client.post(z.record(z.string(), z.string()), address, body)
       if (flags.json) sayJson(answer)
       else say(`asked for the end of ${flags.request ? 'request' : 'build'} ${text}`)

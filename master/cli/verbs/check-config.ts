@@ -16,5 +16,7 @@ export const checkConfig: Verb = (program, end) =>
       else for (const problem of problems) sayError(problemLine(problem))
       if (config === null) return end(exits.failed)
       if (!json)
-        say(`${file} is good: ${config.builders.length} builders, ${config.schedulers.length} schedulers, ${config.changeSources.length} sources, ${config.promotions.rules.length} promotion rules`)
+        say(
+          `${file} is good: ${config.builders.length} builders, ${config.schedulers.length} schedulers, ${config.changeSources.length} sources, ${config.promotions.rules.length} promotion rules`,
+        )
     })

@@ -6,7 +6,7 @@ import {say, sayJson} from '../print.ts'
 import {clientOf, clientVerb, gather, type ClientFlags, type Verb} from '../verb.ts'
 
 interface Flags extends ClientFlags {
-  readonly builder?: string[]
+  readonly builder: string[]
   readonly branch?: string
   readonly revision?: string
   readonly reason?: string
@@ -16,7 +16,12 @@ interface Flags extends ClientFlags {
 
 export const force: Verb = (program, end) =>
   clientVerb(program, 'force <scheduler>', 'ask a force scheduler for builds')
-    .option('--builder <name>', 'only this builder (may be given again)', (name: string, before: string[] = []) => [...before, name])
+    .option(
+      '--builder <name>',
+      'only this builder (may be given again)',
+      (name: string, before: string[]) => [...before, name],
+      [],
+    )
     .option('--branch <branch>', 'the branch to build')
     .option('--revision <revision>', 'the commit to build')
     .option('--reason <text>', 'why, for people')
@@ -25,16 +30,22 @@ export const force: Verb = (program, end) =>
     .action(async (scheduler: string, flags: Flags) => {
       const client = await clientOf(flags)
       const {builder: builders, branch, revision, reason, param: parameters} = flags
-      const submitted = await client.post(submittedShape, `/schedulers/${encodeURIComponent(scheduler)}/force`, {
-        ...(builders ? {builders} : {}),
-        ...(branch === undefined ? {} : {branch}),
-        ...(revision === undefined ? {} : {revision}),
-        ...(reason === undefined ? {} : {reason}),
-        ...(parameters ? {parameters} : {}),
-      })
+      const submitted = await client.post(
+        submittedShape,
+        `/schedulers/${encodeURIComponent(scheduler)}/force`,
+        {
+          ...(builders.length > 0 ? {builders} : {}),
+          ...(branch === undefined ? {} : {branch}),
+          ...(revision === undefined ? {} : {revision}),
+          ...(reason === undefined ? {} : {reason}),
+          ...(parameters ? {parameters} : {}),
+        },
+      )
       if (!flags.wait) {
         if (flags.json) sayJson(submitted)
-        else for (const {id, builder} of submitted.requests) say(`${builder}: request ${id} of buildset ${submitted.buildset}`)
+        else
+          for (const {id, builder} of submitted.requests)
+            say(`${builder}: request ${id} of buildset ${submitted.buildset}`)
         return
       }
       const result = await followBuildset(client, submitted.buildset, flags.json !== true)

@@ -9,12 +9,20 @@ export const promote: Verb = (program, end) =>
     .option('--dry-run', 'only say what would be done')
     .action(async (names: string[], flags: ClientFlags & {dryRun?: boolean}) => {
       const client = await clientOf(flags)
-      const rules = names.length > 0 ? names : (await client.get(list(promotionShape), '/promotions')).items.map((rule) => rule.name)
+      const rules =
+        names.length > 0
+          ? names
+          : (await client.get(list(promotionShape), '/promotions')).items.map((rule) => rule.name)
       const decisions: Decision[] = []
       // One after the other: a later rule may carry what an earlier one has just promoted.
       for (const rule of rules) {
         const dryRun = flags.dryRun ? 'true' : 'false'
-        const decision = await client.post(decisionShape, `/promotions/${encodeURIComponent(rule)}/run`, {}, {dryRun})
+        const decision = await client.post(
+          decisionShape,
+          `/promotions/${encodeURIComponent(rule)}/run`,
+          {},
+          {dryRun},
+        )
         decisions.push(decision)
         if (!flags.json) for (const line of inWords(decision, flags.dryRun === true)) say(line)
       }

@@ -4,20 +4,22 @@ import {coloured, plain, sayJson, table} from '../print.ts'
 import {clientOf, clientVerb, type ClientFlags, type Verb} from '../verb.ts'
 
 export const promotions: Verb = (program) =>
-  clientVerb(program, 'promotions', 'list promotion rules and what they say').action(async (flags: ClientFlags) => {
-    const client = await clientOf(flags)
-    const found = await client.get(list(promotionShape), '/promotions')
-    if (flags.json) return sayJson(found)
-    table(
-      ['RULE', 'FROM', 'TO', 'VERDICT', 'CANDIDATE', 'BEHIND', 'REASONS'],
-      found.items.map((rule) => [
-        rule.name,
-        `${rule.from} ${(rule.fromTip ?? '').slice(0, 12)}`,
-        `${rule.to} ${(rule.toTip ?? '').slice(0, 12)}`,
-        coloured(rule.verdict ?? 'unknown'),
-        (rule.candidate ?? '').slice(0, 12),
-        rule.lag.commits === null ? '' : `${rule.lag.commits} commits`,
-        rule.reasons.map(plain).join('; '),
-      ]),
-    )
-  })
+  clientVerb(program, 'promotions', 'list promotion rules and what they say').action(
+    async (flags: ClientFlags) => {
+      const client = await clientOf(flags)
+      const found = await client.get(list(promotionShape), '/promotions')
+      if (flags.json) return sayJson(found)
+      table(
+        ['RULE', 'FROM', 'TO', 'VERDICT', 'CANDIDATE', 'BEHIND', 'REASONS'],
+        found.items.map((rule) => [
+          rule.name,
+          `${rule.from} ${(rule.fromTip ?? '').slice(0, 12)}`,
+          `${rule.to} ${(rule.toTip ?? '').slice(0, 12)}`,
+          coloured(rule.verdict ?? 'unknown'),
+          (rule.candidate ?? '').slice(0, 12),
+          rule.lag.commits === null ? '' : `${rule.lag.commits} commits`,
+          rule.reasons.map(plain).join('; '),
+        ]),
+      )
+    },
+  )

@@ -18,9 +18,15 @@ export const rebuild: Verb = (program, end) =>
     .action(async (text: string, flags: Flags) => {
       const client = await clientOf(flags)
       const build = await findBuild(client, text)
-      const submitted = await client.post(submittedShape, `/builds/${build}/rebuild`, flags.reason === undefined ? {} : {reason: flags.reason})
+      const submitted = await client.post(
+        submittedShape,
+        `/builds/${build}/rebuild`,
+        flags.reason === undefined ? {} : {reason: flags.reason},
+      )
       if (flags.json) sayJson(submitted)
-      else for (const {id, builder} of submitted.requests) say(`${builder}: request ${id} of buildset ${submitted.buildset}`)
+      else
+        for (const {id, builder} of submitted.requests)
+          say(`${builder}: request ${id} of buildset ${submitted.buildset}`)
       if (!flags.wait) return
       const result = await followBuildset(client, submitted.buildset, flags.json !== true)
       end(result === 'success' || result === 'warnings' || result === 'skipped' ? exits.done : exits.failed)

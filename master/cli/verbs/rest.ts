@@ -14,12 +14,20 @@ const verbOf =
     command.action(async (name: string, flags: Flags) => {
       const client = await clientOf(flags)
       const address = `/${flags.builder ? 'builders' : 'workers'}/${encodeURIComponent(name)}/${wish}`
-      const answer = await client.post(z.record(z.string(), z.string()), address, flags.reason === undefined ? {} : {reason: flags.reason})
+      const answer = await client.post(
+        z.record(z.string(), z.string()),
+        address,
+        flags.reason === undefined ? {} : {reason: flags.reason},
+      )
       if (flags.json) sayJson(answer)
       else say(`${name} ${done}`)
     })
   }
 
 export const pause = verbOf('pause', 'give a worker no new builds', 'gets no new builds')
-export const drain = verbOf('drain', 'let a worker finish what it has and give it no more', 'finishes what it has')
+export const drain = verbOf(
+  'drain',
+  'let a worker finish what it has and give it no more',
+  'finishes what it has',
+)
 export const resume = verbOf('resume', 'give a worker builds again', 'gets builds again')

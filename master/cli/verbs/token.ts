@@ -1,5 +1,5 @@
 // `ostler token`: makes, lists and revokes tokens.
-import {type Command, Option} from 'commander'
+import {Option} from 'commander'
 import {z} from 'zod'
 import {list, tokenShape} from '../../http/shapes.ts'
 import {plain, say, sayError, sayJson, table} from '../print.ts'
@@ -16,22 +16,41 @@ export const token: Verb = (program) => {
     sayError(`token ${made.id} of ${body.kind} ${body.name}; it is shown only now`)
     say(made.token)
   }
-  clientVerb(tokens, 'worker <name>', 'make a token for a worker').action((name: string, flags: ClientFlags) => make({kind: 'worker', name}, flags))
+  clientVerb(tokens, 'worker <name>', 'make a token for a worker').action(
+    (name: string, flags: ClientFlags) => make({kind: 'worker', name}, flags),
+  )
   clientVerb(tokens, 'user <name>', 'make a token for a person or program')
-    .addOption(new Option('--role <role>', 'what it may do').choices(['viewer', 'developer', 'operator', 'admin']).makeOptionMandatory())
-    .action((name: string, {role, ...flags}: ClientFlags & {role: string}) => make({kind: 'user', name, role}, flags))
+    .addOption(
+      new Option('--role <role>', 'what it may do')
+        .choices(['viewer', 'developer', 'operator', 'admin'])
+        .makeOptionMandatory(),
+    )
+    .action((name: string, {role, ...flags}: ClientFlags & {role: string}) =>
+      make({kind: 'user', name, role}, flags),
+    )
   clientVerb(tokens, 'list', 'list tokens, never their secrets').action(async (flags: ClientFlags) => {
     const found = await (await clientOf(flags)).get(list(tokenShape), '/tokens', {limit: 500})
     if (flags.json) return sayJson(found)
     table(
       ['ID', 'KIND', 'NAME', 'ROLE', 'HINT', 'MADE', 'LAST USED', 'REVOKED'],
-      found.items.map((one) => [one.id, one.kind, plain(one.name), one.role ?? '', one.hint, one.createdAt, one.usedAt ?? 'never', one.revokedAt ?? '']),
+      found.items.map((one) => [
+        one.id,
+        one.kind,
+        plain(one.name),
+        one.role ?? '',
+        one.hint,
+        one.createdAt,
+        one.usedAt ?? 'never',
+        one.revokedAt ?? '',
+      ]),
     )
   })
-  clientVerb(tokens, 'revoke <id>', 'revoke a token and end its sessions').action(async (id: string, flags: ClientFlags) => {
-    await (await clientOf(flags)).delete(`/tokens/${encodeURIComponent(id)}`)
-    if (flags.json) sayJson({revoked: id})
-    else say(`token ${id} is revoked`)
-  })
-  return tokens as Command
+  clientVerb(tokens, 'revoke <id>', 'revoke a token and end its sessions').action(
+    async (id: string, flags: ClientFlags) => {
+      await (await clientOf(flags)).delete(`/tokens/${encodeURIComponent(id)}`)
+      if (flags.json) sayJson({revoked: id})
+      else say(`token ${id} is revoked`)
+    },
+  )
+  return tokens
 }

@@ -4,6 +4,8 @@ import type {Verb} from '../verb.ts'
 export const worker: Verb = (program) =>
   program
     .command('worker')
-    .description('run a worker: ostler worker --master URL --name NAME --state-dir DIR [--label k=v]... [--max-builds N]')
+    .description(
+      'run a worker: ostler worker --master URL --name NAME --state-dir DIR [--label k=v]... [--max-builds N]',
+    )
     .allowUnknownOption()
     .helpOption(false)

@@ -15,7 +15,11 @@ export const workers: Verb = (program) =>
         coloured(worker.state),
         `${worker.running}/${worker.maxBuilds}`,
         plain(worker.engine ?? 'host only'),
-        plain(Object.entries(worker.labels).map(([label, value]) => `${label}=${value}`).join(' ')),
+        plain(
+          Object.entries(worker.labels)
+            .map(([label, value]) => `${label}=${value}`)
+            .join(' '),
+        ),
         plain(worker.reason ?? ''),
       ]),
     )

@@ -1,6 +1,5 @@
 // Artifacts: what builds kept. The bytes come from strangers, so a browser may only save them, never show them.
 import type {FastifyReply, FastifyRequest} from 'fastify'
-import {z} from 'zod'
 import {listArtifacts, readArtifact, type ArtifactRow} from '../../world/store/views/logs.ts'
 import {notFound, Refusal} from '../refusals.ts'
 import {artifactShape, list} from '../shapes.ts'
@@ -24,20 +23,31 @@ export function artifactRoutes(api: Api, needs: RouteNeeds): void {
     '/artifacts/:id',
     {
       config: {policy: 'read'},
-      schema: {summary: 'The bytes; understands Range', produces: ['application/octet-stream'], params: idParams},
+      schema: {
+        summary: 'The bytes; understands Range',
+        produces: ['application/octet-stream'],
+        params: idParams,
+      },
       serializerCompiler: () => (value) => JSON.stringify(value),
     },
     async (request, reply) => {
       const artifact = await readArtifact(needs.store, request.params.id)
       if (!artifact) throw notFound('artifact', request.params.id)
       const size = await needs.artifacts.size(artifact.sha256)
-      if (size === null) throw new Refusal(410, 'deleted', `the bytes of artifact ${artifact.id} are not here any more`)
+      if (size === null)
+        throw new Refusal(410, 'deleted', `the bytes of artifact ${artifact.id} are not here any more`)
       return await sendBytes(needs, artifact, size, request, reply)
     },
   )
 }
 
-async function sendBytes(needs: RouteNeeds, artifact: ArtifactRow, size: number, request: FastifyRequest, reply: FastifyReply) {
+async function sendBytes(
+  needs: RouteNeeds,
+  artifact: ArtifactRow,
+  size: number,
+  request: FastifyRequest,
+  reply: FastifyReply,
+) {
   const etag = `"${artifact.sha256}"`
   reply.header('etag', etag)
   reply.header('accept-ranges', 'bytes')
@@ -67,7 +77,10 @@ function rangeOf(header: string | undefined, size: number): {start: number; end:
   const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header ?? '')
   if (!match || (match[1] === '' && match[2] === '')) return null
   const [, first = '', last = ''] = match
-  if (first === '') return Number(last) === 0 || size === 0 ? 'beyond' : {start: Math.max(0, size - Number(last)), end: size - 1}
+  if (first === '')
+    return Number(last) === 0 || size === 0
+      ? 'beyond'
+      : {start: Math.max(0, size - Number(last)), end: size - 1}
   const start = Number(first)
   const end = last === '' ? size - 1 : Math.min(Number(last), size - 1)
   if (start >= size) return 'beyond'
@@ -78,6 +91,9 @@ function rangeOf(header: string | undefined, size: number): {start: number; end:
 export function disposition(path: string): string {
   const name = path.split(/[\\/]/).at(-1) || 'artifact'
   const plain = name.replace(/[^A-Za-z0-9._+ -]/g, '_')
-  const encoded = encodeURIComponent(name.toWellFormed()).replace(/['()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`)
+  const encoded = encodeURIComponent(name.toWellFormed()).replace(
+    /['()*]/g,
+    (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
   return `attachment; filename="${plain}"; filename*=UTF-8''${encoded}`
 }

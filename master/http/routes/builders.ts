@@ -9,7 +9,10 @@ import {nameParams} from './questions.ts'
 
 export function builderRoutes(api: Api, needs: RouteNeeds): void {
   const answer = async (builders: readonly BuilderConfig[]) => {
-    const activities = await readBuilders(needs.store, builders.map((builder) => builder.name))
+    const activities = await readBuilders(
+      needs.store,
+      builders.map((builder) => builder.name),
+    )
     return builders.map((builder, place) => ({
       name: builder.name,
       description: builder.description,
@@ -39,7 +42,10 @@ export function builderRoutes(api: Api, needs: RouteNeeds): void {
   )
   api.get(
     '/builders/:name',
-    {config: {policy: 'read'}, schema: {summary: 'One builder', params: nameParams, response: {200: builderShape}}},
+    {
+      config: {policy: 'read'},
+      schema: {summary: 'One builder', params: nameParams, response: {200: builderShape}},
+    },
     async ({params}) => {
       const builder = needs.settings().config.builders.find((one) => one.name === params.name)
       const [found] = builder ? await answer([builder]) : []

@@ -4,7 +4,12 @@ import {resultShape} from '../../../worker/protocol/results.ts'
 import {audit} from '../../world/store/audit.ts'
 import {submitBuildset} from '../../world/store/buildsets.ts'
 import {listBuilds, readBuild, readBuildByNumber, readSteps} from '../../world/store/views/builds.ts'
-import {cancelBuild, readRebuildBasis, type CancelAnswer, type RebuildBasis} from '../../world/store/wishes.ts'
+import {
+  cancelBuild,
+  readRebuildBasis,
+  type CancelAnswer,
+  type RebuildBasis,
+} from '../../world/store/wishes.ts'
 import {actorOf} from '../access.ts'
 import {notFound, Refusal} from '../refusals.ts'
 import {buildShape, list, stepShape, submittedShape} from '../shapes.ts'
@@ -46,7 +51,14 @@ export function buildRoutes(api: Api, needs: RouteNeeds): void {
       config: {policy: 'read'},
       schema: {
         summary: 'One build, by its builder and number',
-        params: z.object({name: z.string(), number: z.coerce.number().int().min(1).max(2 ** 31 - 1)}),
+        params: z.object({
+          name: z.string(),
+          number: z.coerce
+            .number()
+            .int()
+            .min(1)
+            .max(2 ** 31 - 1),
+        }),
         response: {200: buildShape},
       },
     },
@@ -60,7 +72,11 @@ export function buildRoutes(api: Api, needs: RouteNeeds): void {
     '/builds/:id/steps',
     {
       config: {policy: 'read'},
-      schema: {summary: 'The steps of the effective attempt, in order', params: idParams, response: {200: list(stepShape)}},
+      schema: {
+        summary: 'The steps of the effective attempt, in order',
+        params: idParams,
+        response: {200: list(stepShape)},
+      },
     },
     async ({params}) => {
       const items = await readSteps(needs.store, params.id)
@@ -72,11 +88,18 @@ export function buildRoutes(api: Api, needs: RouteNeeds): void {
     '/builds/:id/cancel',
     {
       config: {policy: 'developer'},
-      schema: {summary: 'Ask for the end of a build', params: idParams, body: reasonBody, response: {202: z.object({build: z.string()})}},
+      schema: {
+        summary: 'Ask for the end of a build',
+        params: idParams,
+        body: reasonBody,
+        response: {202: z.object({build: z.string()})},
+      },
     },
     async (request, reply) => {
       const {id} = request.params
-      const answer = await needs.store.transaction((tx) => cancelBuild(tx, id, actorOf(request), request.body?.reason ?? ''))
+      const answer = await needs.store.transaction((tx) =>
+        cancelBuild(tx, id, actorOf(request), request.body?.reason ?? ''),
+      )
       refuseCancelled(answer, 'build', id)
       needs.bells.ring('cancels')
       return await reply.code(202).send({build: id})
@@ -86,13 +109,19 @@ export function buildRoutes(api: Api, needs: RouteNeeds): void {
     '/builds/:id/rebuild',
     {
       config: {policy: 'developer'},
-      schema: {summary: 'Build the same again', params: idParams, body: reasonBody, response: {202: submittedShape}},
+      schema: {
+        summary: 'Build the same again',
+        params: idParams,
+        body: reasonBody,
+        response: {202: submittedShape},
+      },
     },
     async (request, reply) => {
       const basis = await readRebuildBasis(needs.store, request.params.id)
       if (!basis) throw notFound('build', request.params.id)
       const builder = needs.settings().config.builders.find((one) => one.name === basis.builder)
-      if (!builder) throw new Refusal(409, 'no-builder', `the builder ${basis.builder} is not configured any more`)
+      if (!builder)
+        throw new Refusal(409, 'no-builder', `the builder ${basis.builder} is not configured any more`)
       const actor = actorOf(request)
       const submitted = await needs.store.transaction(async (tx) => {
         const submitted = await submitBuildset(tx, {
@@ -111,16 +140,23 @@ export function buildRoutes(api: Api, needs: RouteNeeds): void {
       needs.bells.ring('claims')
       needs.bells.ring('events')
       const statusUrl = `/api/v1/buildsets/${submitted.buildset}`
-      return await reply.code(202).header('location', statusUrl).send({...submitted, requests: [...submitted.requests], statusUrl})
+      return await reply
+        .code(202)
+        .header('location', statusUrl)
+        .send({...submitted, requests: [...submitted.requests], statusUrl})
     },
   )
 }
 
 /** What was built, exactly: where the branch's tip was asked for, the commit that it was then. */
 const sameStamps = ({source_stamps, got_revision}: RebuildBasis) =>
-  source_stamps.map((stamp, place) => ({...stamp, revision: stamp.revision ?? (place === 0 ? got_revision : null)}))
+  source_stamps.map((stamp, place) => ({
+    ...stamp,
+    revision: stamp.revision ?? (place === 0 ? got_revision : null),
+  }))
 
 export function refuseCancelled(answer: CancelAnswer, what: string, id: string): void {
   if (answer === 'unknown') throw notFound(what, id)
-  if (answer === 'finished') throw new Refusal(409, 'finished', `${what} ${id} is finished; there is nothing to cancel`)
+  if (answer === 'finished')
+    throw new Refusal(409, 'finished', `${what} ${id} is finished; there is nothing to cancel`)
 }

@@ -20,7 +20,10 @@ const newChange = z.strictObject({
   author: z.string().max(1000).default(''),
   message: z.string().default(''),
   files: z.array(z.string().max(5000)).max(100_000).default([]),
-  link: z.url({protocol: /^https?$/}).nullable().default(null),
+  link: z
+    .url({protocol: /^https?$/})
+    .nullable()
+    .default(null),
   committedAt: z.iso.datetime({offset: true}).nullable().default(null),
 })
 
@@ -43,7 +46,10 @@ export function changeRoutes(api: Api, needs: RouteNeeds): void {
   )
   api.get(
     '/changes/:id',
-    {config: {policy: 'read'}, schema: {summary: 'One change, whole', params: idParams, response: {200: changeShape}}},
+    {
+      config: {policy: 'read'},
+      schema: {summary: 'One change, whole', params: idParams, response: {200: changeShape}},
+    },
     async ({params}) => {
       const change = await readChange(needs.store, params.id)
       if (!change) throw notFound('change', params.id)
@@ -63,7 +69,10 @@ export function changeRoutes(api: Api, needs: RouteNeeds): void {
     async (request, reply) => {
       const {body} = request
       const source = needs.settings().config.changeSources.find((one) => one.name === body.source)
-      if (!source) throw badInput('a change is of a source', [{path: 'source', message: `there is no source ${body.source}`}])
+      if (!source)
+        throw badInput('a change is of a source', [
+          {path: 'source', message: `there is no source ${body.source}`},
+        ])
       const actor = actorOf(request)
       const recorded = await needs.store.transaction(async (tx) => {
         const recorded = await recordChanges(tx, [
@@ -86,7 +95,10 @@ export function changeRoutes(api: Api, needs: RouteNeeds): void {
   )
   api.get(
     '/sources',
-    {config: {policy: 'read'}, schema: {summary: 'Change sources and how their polling goes', response: {200: list(sourceShape)}}},
+    {
+      config: {policy: 'read'},
+      schema: {summary: 'Change sources and how their polling goes', response: {200: list(sourceShape)}},
+    },
     async () => {
       const standings = await readSources(needs.store)
       const items = needs.settings().config.changeSources.map(({name, kind}) => {

@@ -11,9 +11,15 @@ export function configRoutes(api: Api, needs: RouteNeeds): void {
     {
       // It names repositories and secrets (not their values): for those who run the master.
       config: {policy: 'operator'},
-      schema: {summary: 'The configuration in force; secrets only by name', response: {200: z.object({version: z.string().nullable(), config: z.json()})}},
+      schema: {
+        summary: 'The configuration in force; secrets only by name',
+        response: {200: z.object({version: z.string().nullable(), config: z.json()})},
+      },
     },
-    async () => ({version: needs.settings().version, config: JSON.parse(JSON.stringify(needs.settings().config)) as z.infer<ReturnType<typeof z.json>>}),
+    async () => ({
+      version: needs.settings().version,
+      config: JSON.parse(JSON.stringify(needs.settings().config)) as z.infer<ReturnType<typeof z.json>>,
+    }),
   )
   api.post(
     '/config/reload',
@@ -27,13 +33,16 @@ export function configRoutes(api: Api, needs: RouteNeeds): void {
     },
     async (request) => {
       const {version, problems} = await needs.reload()
-      await audit(needs.store, actorOf(request), 'config.reload', version ?? '', {problems: problems.length})
+      await audit(needs.store, actorOf(request), 'config.reload', version, {problems: problems.length})
       if (problems.length > 0)
         throw new Refusal(
           422,
           'bad-config',
           `the configuration has ${problems.length} problem${problems.length === 1 ? '' : 's'}; the old one stays in force`,
-          problems.map(({file, line, column, path, message}) => ({path: `${file}:${line}:${column}: ${path}`, message})),
+          problems.map(({file, line, column, path, message}) => ({
+            path: `${file}:${line}:${column}: ${path}`,
+            message,
+          })),
         )
       return {version}
     },

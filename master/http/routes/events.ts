@@ -20,7 +20,9 @@ export function eventRoutes(api: Api, needs: RouteNeeds): void {
       const text = request.headers['last-event-id'] ?? request.query.after
       const after = typeof text === 'string' && text !== '' ? parseCursor(text) : null
       if (typeof text === 'string' && text !== '' && after === null)
-        throw new Refusal(400, 'bad-input', 'events are resumed after the id of one of them', [{path: 'after', message: 'not an event id'}])
+        throw new Refusal(400, 'bad-input', 'events are resumed after the id of one of them', [
+          {path: 'after', message: 'not an event id'},
+        ])
       const types = request.query.types?.split(',')
       const stream = needs.streams.open(request, reply, () => mayStay(request, needs))
       await needs.feed
@@ -30,7 +32,11 @@ export function eventRoutes(api: Api, needs: RouteNeeds): void {
           take(events) {
             for (const {cursor, at, type, data} of events)
               if (!types || types.includes(type))
-                stream.send({id: cursorText(cursor), event: type, data: JSON.stringify({...data, at: at.toISOString()})})
+                stream.send({
+                  id: cursorText(cursor),
+                  event: type,
+                  data: JSON.stringify({...data, at: at.toISOString()}),
+                })
           },
         })
         .catch(() => stream.end())

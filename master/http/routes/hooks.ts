@@ -2,7 +2,13 @@
 import type {FastifyInstance} from 'fastify'
 import {createHash, createHmac, timingSafeEqual} from 'node:crypto'
 import type {WebhookSource} from '../../../config/config.ts'
-import {deliveryOf, payloadText, readHook, signature, type HookReading} from '../../../config/kinds/sources/webhook.ts'
+import {
+  deliveryOf,
+  payloadText,
+  readHook,
+  signature,
+  type HookReading,
+} from '../../../config/kinds/sources/webhook.ts'
 import {audit} from '../../world/store/audit.ts'
 import {recordChanges, wakeSource} from '../../world/store/changes.ts'
 import {answerDelivery, takeDelivery} from '../../world/store/deliveries.ts'
@@ -25,7 +31,10 @@ export function hookRoutes(scope: FastifyInstance, needs: Needs): void {
     {
       config: {policy: 'hook', rateLimit: {max: 600, timeWindow: 60_000}},
       bodyLimit: hookBytesMax,
-      schema: {summary: 'A forge tells about a push; its signature is checked, and a repeated delivery answers the same'},
+      schema: {
+        summary:
+          'A forge tells about a push; its signature is checked, and a repeated delivery answers the same',
+      },
     },
     async (request, reply) => {
       const source = needs.settings().config.changeSources.find((one) => one.name === request.params.source)
@@ -37,7 +46,8 @@ export function hookRoutes(scope: FastifyInstance, needs: Needs): void {
       const reading = readHook(source, request.headers, body)
       if (reading.reading === 'malformed') throw new Refusal(422, 'malformed', reading.because)
       const answer = await needs.store.transaction((tx) => recordOnce(tx, source, request, bytes, reading))
-      for (const bell of source.wakes === null ? (['schedules', 'events'] as const) : (['changes'] as const)) needs.bells.ring(bell)
+      for (const bell of source.wakes === null ? (['schedules', 'events'] as const) : (['changes'] as const))
+        needs.bells.ring(bell)
       return await reply.code(202).send(answer)
     },
   )
@@ -45,7 +55,8 @@ export function hookRoutes(scope: FastifyInstance, needs: Needs): void {
 
 async function verify(needs: Needs, source: WebhookSource, headers: Headers, bytes: Buffer): Promise<void> {
   const proof = signature(source.dialect, headers)
-  if (proof.proof === 'none') throw new Refusal(401, 'no-signature', `${proof.because}; ${source.name} listens to ${source.dialect}`)
+  if (proof.proof === 'none')
+    throw new Refusal(401, 'no-signature', `${proof.because}; ${source.name} listens to ${source.dialect}`)
   const secret = await needs.settings().secrets.read(source.secret.secret)
   const [given, expected] =
     proof.proof === 'hmac'
@@ -86,13 +97,19 @@ async function recordOnce(
   const keys = [...(delivery === null ? [] : [`id:${delivery}`]), `body:${sha256(bytes).toString('hex')}`]
   const before = await takeDelivery(tx, source.name, keys)
   if (before) return before
-  const answer = await apply(tx, source, reading)
-  await answerDelivery(tx, source.name, keys, answer)
-  await audit(tx, {who: `hook ${source.name}`, address: request.ip}, 'hook.deliver', source.name, {delivery, ...answer})
+  const answer = await answerDelivery(tx, source.name, keys, await apply(tx, source, reading))
+  await audit(tx, {who: `hook ${source.name}`, address: request.ip}, 'hook.deliver', source.name, {
+    delivery,
+    ...answer,
+  })
   return answer
 }
 
-async function apply(tx: Sql, source: WebhookSource, reading: Exclude<HookReading, {reading: 'malformed'}>): Promise<object> {
+async function apply(
+  tx: Sql,
+  source: WebhookSource,
+  reading: Exclude<HookReading, {reading: 'malformed'}>,
+): Promise<object> {
   if (reading.reading === 'nothing') return {changes: [], detail: reading.because}
   if (source.wakes !== null) {
     await wakeSource(tx, source.wakes)

@@ -20,7 +20,13 @@ import {tokenRoutes} from './tokens.ts'
 import {waterfallRoutes} from './waterfall.ts'
 import {workerRoutes} from './workers.ts'
 
-export type Api = FastifyInstance<RawServerDefault, IncomingMessage, ServerResponse, FastifyBaseLogger, ZodTypeProvider>
+export type Api = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>
 
 /** What routes have besides what the server was given. */
 export interface RouteNeeds extends Needs {
@@ -49,7 +55,11 @@ export function apiRoutes(api: Api, needs: RouteNeeds): void {
   for (const routes of resources) routes(api, needs)
   api.get(
     '/openapi.json',
-    {config: {policy: 'read'}, schema: {hide: true}, serializerCompiler: () => (value) => JSON.stringify(value)},
+    {
+      config: {policy: 'read'},
+      schema: {hide: true},
+      serializerCompiler: () => (value) => JSON.stringify(value),
+    },
     async () => api.swagger(),
   )
 }

@@ -6,7 +6,7 @@ import {z} from 'zod'
 import {readLog, type LogRow} from '../../world/store/views/logs.ts'
 import {mayStay} from '../access.ts'
 import {notFound, Refusal} from '../refusals.ts'
-import {followShape} from '../shapes.ts'
+import {type followShape} from '../shapes.ts'
 import type {Stream} from '../streams.ts'
 import type {Api, RouteNeeds} from './index.ts'
 import {idParams} from './questions.ts'
@@ -21,11 +21,11 @@ const followMs = 40
 /** Text in one event. */
 const pieceBytes = 256 * 1024
 
-const foundShape = z.object({
+interface Found {
   /** Numbers of lines, from 0. */
-  lines: z.array(z.int()),
-  more: z.boolean(),
-})
+  readonly lines: readonly number[]
+  readonly more: boolean
+}
 
 export function logRoutes(api: Api, needs: RouteNeeds): void {
   const find = async (id: string): Promise<LogRow> => {
@@ -39,7 +39,8 @@ export function logRoutes(api: Api, needs: RouteNeeds): void {
     {
       config: {policy: 'read'},
       schema: {
-        summary: 'The log as text: whole, `lines` lines from line `from` (from 0), or the numbers of the lines that hold `search`',
+        summary:
+          'The log as text: whole, `lines` lines from line `from` (from 0), or the numbers of the lines that hold `search`',
         produces: ['text/plain', 'application/json'],
         params: idParams,
         querystring: z.object({
@@ -57,7 +58,10 @@ export function logRoutes(api: Api, needs: RouteNeeds): void {
       asText(reply, log)
       if (from === undefined && lines === undefined) return await answerWhole(needs, log, request, reply)
       const window = await needs.logs.readLines(log, from ?? 0, lines ?? linesMax)
-      return await reply.header('x-ostler-next-line', window.next).serializer((value: Buffer) => value as never).send(window.text)
+      return await reply
+        .header('x-ostler-next-line', window.next)
+        .serializer((value: Buffer) => value as never)
+        .send(window.text)
     },
   )
   api.get(
@@ -65,7 +69,8 @@ export function logRoutes(api: Api, needs: RouteNeeds): void {
     {
       config: {policy: 'read', stream: true},
       schema: {
-        summary: 'Server-Sent Events named `lines` with what the log holds from line `from` on, as it grows, until it is complete',
+        summary:
+          'Server-Sent Events named `lines` with what the log holds from line `from` on, as it grows, until it is complete',
         produces: ['text/event-stream'],
         params: idParams,
         querystring: z.object({from: z.coerce.number().int().min(0).default(0)}),
@@ -77,7 +82,10 @@ export function logRoutes(api: Api, needs: RouteNeeds): void {
       const resumed = /^(\d{1,15})-(\d{1,15})$/.exec(String(request.headers['last-event-id'] ?? ''))
       const place = resumed
         ? {offset: Number(resumed[1]), line: Number(resumed[2])}
-        : {offset: await needs.logs.offsetOfLine(log, request.query.from), line: Math.min(request.query.from, log.lines)}
+        : {
+            offset: await needs.logs.offsetOfLine(log, request.query.from),
+            line: Math.min(request.query.from, log.lines),
+          }
       const stream = needs.streams.open(request, reply, () => mayStay(request, needs))
       void follow(needs, log, place, stream).catch(() => stream.end())
       return reply
@@ -99,21 +107,29 @@ async function answerWhole(needs: RouteNeeds, log: LogRow, request: FastifyReque
   return await reply.send(Readable.from(needs.logs.readGzip(log)))
 }
 
-async function answerSearch(needs: RouteNeeds, log: LogRow, needle: string, from: number): Promise<z.infer<typeof foundShape>> {
+async function answerSearch(needs: RouteNeeds, log: LogRow, needle: string, from: number): Promise<Found> {
   const found = await needs.logs.search(log, needle, from, foundMax + 1)
   return {lines: found.slice(0, foundMax), more: found.length > foundMax}
 }
 
 function acceptsGzip(request: FastifyRequest): boolean {
-  const accepted = String(request.headers['accept-encoding'] ?? '').toLowerCase()
+  const accepted = (request.headers['accept-encoding'] ?? '').toLowerCase()
   return accepted.split(',').some((one) => {
     const [name = '', ...parameters] = one.split(';').map((part) => part.trim())
-    return (name === 'gzip' || name === 'x-gzip') && !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))
+    return (
+      (name === 'gzip' || name === 'x-gzip') &&
+      !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter))
+    )
   })
 }
 
 /** Sends what is there, then what is added, until the log is complete or the reader gone. */
-async function follow(needs: RouteNeeds, first: LogRow, place: {offset: number; line: number}, stream: Stream): Promise<void> {
+async function follow(
+  needs: RouteNeeds,
+  first: LogRow,
+  place: {offset: number; line: number},
+  stream: Stream,
+): Promise<void> {
   const decoder = new StringDecoder('utf8')
   const bell = wake(needs, stream)
   let log = first
@@ -128,7 +144,8 @@ async function follow(needs: RouteNeeds, first: LogRow, place: {offset: number; 
         const from = line
         line += countFeeds(piece)
         // The id counts a character that is cut in two as not yet sent.
-        if (text !== '') send(stream, {from, text, complete: false}, `${offset - pendingBytes(decoder)}-${line}`)
+        if (text !== '')
+          send(stream, {from, text, complete: false}, `${offset - pendingBytes(decoder)}-${line}`)
         await stream.drained()
         if (stream.gone.aborted) return bell.stop()
       }

@@ -33,8 +33,14 @@ export function outsideRoutes(app: FastifyInstance, needs: Needs): void {
   })
   app.get('/cc.xml', {config: {policy: 'read'}}, async (_request, reply) => {
     const {builders, url} = needs.settings().config
-    const found = await readBuilders(needs.store, builders.map((builder) => builder.name))
-    const finished = await readFinished(needs, builders.map((builder) => builder.name))
+    const found = await readBuilders(
+      needs.store,
+      builders.map((builder) => builder.name),
+    )
+    const finished = await readFinished(
+      needs,
+      builders.map((builder) => builder.name),
+    )
     const projects = found.map(({name, running}) => {
       const last = finished.get(name)
       return `  <Project name="${escape(name)}" activity="${running > 0 ? 'Building' : 'Sleeping'}" lastBuildStatus="${ccStatus(last?.result ?? null)}" lastBuildLabel="${last?.number ?? ''}" lastBuildTime="${last?.at.toISOString() ?? ''}" webUrl="${escape(`${url ?? '/'}builders/${encodeURIComponent(name)}`)}"/>`
@@ -56,7 +62,9 @@ async function databaseReasons(needs: Needs): Promise<string[]> {
     return []
   } catch (error) {
     // Anybody may ask for the health, so the words hold no address or name.
-    return [`database: ${/did not answer/.test((error as Error).message) ? (error as Error).message : 'it cannot be asked'}`]
+    return [
+      `database: ${/did not answer/.test((error as Error).message) ? (error as Error).message : 'it cannot be asked'}`,
+    ]
   } finally {
     clearTimeout(timer)
   }
@@ -81,7 +89,8 @@ async function readFinished(needs: Needs, names: readonly string[]): Promise<Map
   return new Map(rows.map((row) => [row.builder, row]))
 }
 
-const lastResult = async (needs: Needs, name: string) => (await readFinished(needs, [name])).get(name)?.result ?? null
+const lastResult = async (needs: Needs, name: string) =>
+  (await readFinished(needs, [name])).get(name)?.result ?? null
 
 const ccStatus = (result: string | null): string => {
   if (result === null) return 'Unknown'
@@ -89,7 +98,12 @@ const ccStatus = (result: string | null): string => {
   return result === 'failure' ? 'Failure' : 'Exception'
 }
 
-const colours: Readonly<Record<string, string>> = {success: '#2e7d32', warnings: '#b26a00', failure: '#c62828', exception: '#6a1b9a'}
+const colours: Readonly<Record<string, string>> = {
+  success: '#2e7d32',
+  warnings: '#b26a00',
+  failure: '#c62828',
+  exception: '#6a1b9a',
+}
 
 function badge(name: string, status: string): string {
   const width = (text: string) => Math.round(text.length * 6.6) + 12
@@ -99,5 +113,4 @@ function badge(name: string, status: string): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${left + right}" height="20" role="img" aria-label="${escape(`${name}: ${status}`)}"><title>${escape(`${name}: ${status}`)}</title><rect width="${left}" height="20" fill="#444"/><rect x="${left}" width="${right}" height="20" fill="${colours[status] ?? '#616161'}"/>${text(left / 2, name)}${text(left + right / 2, status)}</svg>`
 }
 
-const escape = (text: string) =>
-  text.replace(/[&<>"']/g, (one) => `&#${one.charCodeAt(0)};`)
+const escape = (text: string) => text.replace(/[&<>"']/g, (one) => `&#${one.charCodeAt(0)};`)

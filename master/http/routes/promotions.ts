@@ -19,10 +19,16 @@ export function promotionRoutes(api: Api, needs: RouteNeeds): void {
   }
   api.get(
     '/promotions',
-    {config: {policy: 'read'}, schema: {summary: 'Every rule and where it stands', response: {200: list(promotionShape)}}},
+    {
+      config: {policy: 'read'},
+      schema: {summary: 'Every rule and where it stands', response: {200: list(promotionShape)}},
+    },
     async () => {
       const {rules} = needs.settings().config.promotions
-      const standings = await readStandings(needs.store, rules.map((rule) => rule.name))
+      const standings = await readStandings(
+        needs.store,
+        rules.map((rule) => rule.name),
+      )
       const items = rules.map((rule, place): Promotion => {
         const {latest = null, lastAction = null} = standings[place] ?? {}
         return {
@@ -66,7 +72,10 @@ export function promotionRoutes(api: Api, needs: RouteNeeds): void {
         params: ruleParams,
         body: z.object({}).nullish(),
         querystring: z.object({
-          dryRun: z.enum(['', '1', 'true', 'yes', '0', 'false', 'no']).default('false').transform((text) => !['0', 'false', 'no'].includes(text)),
+          dryRun: z
+            .enum(['', '1', 'true', 'yes', '0', 'false', 'no'])
+            .default('false')
+            .transform((text) => !['0', 'false', 'no'].includes(text)),
         }),
         response: {200: decisionShape},
       },

@@ -16,7 +16,9 @@ export const reasonBody = z.object({reason: z.string().max(1000).default('')}).n
 
 export function page<T>(found: T | null): T {
   if (found === null)
-    throw new Refusal(400, 'bad-input', 'this cursor is none of ours', [{path: 'cursor', message: 'not a cursor'}])
+    throw new Refusal(400, 'bad-input', 'this cursor is none of ours', [
+      {path: 'cursor', message: 'not a cursor'},
+    ])
   return found
 }
 
@@ -25,9 +27,14 @@ export const branchText = z
   .string()
   .min(1)
   .max(500)
-  // eslint-disable-next-line no-control-regex -- control characters are what must not be there
-  .regex(/^(?![-/.])(?!.*(?:\.\.|\/\/|@\{|\/\.|\.lock(?:\/|$)))[^\x00-\x20\x7f~^:?*[\\]+$/, 'not the name of a branch')
+
+  .regex(
+    /^(?![-/.])(?!.*(?:\.\.|\/\/|@\{|\/\.|\.lock(?:\/|$)))[^\x00-\x20\x7f~^:?*[\\]+$/,
+    'not the name of a branch',
+  )
   .refine((text) => !/[/.]$/.test(text), 'not the name of a branch')
 
 /** A commit's object name, whole or its beginning. */
-export const revisionText = z.string().regex(/^[0-9a-fA-F]{4,64}$/, 'expected a commit, 4 to 64 hexadecimal digits')
+export const revisionText = z
+  .string()
+  .regex(/^[0-9a-fA-F]{4,64}$/, 'expected a commit, 4 to 64 hexadecimal digits')

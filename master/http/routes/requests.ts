@@ -27,7 +27,10 @@ export function requestRoutes(api: Api, needs: RouteNeeds): void {
   )
   api.get(
     '/requests/:id',
-    {config: {policy: 'read'}, schema: {summary: 'One build request', params: idParams, response: {200: requestShape}}},
+    {
+      config: {policy: 'read'},
+      schema: {summary: 'One build request', params: idParams, response: {200: requestShape}},
+    },
     async ({params}) => {
       const request = await readRequest(needs.store, params.id)
       if (!request) throw notFound('request', params.id)
@@ -47,7 +50,9 @@ export function requestRoutes(api: Api, needs: RouteNeeds): void {
     },
     async (request, reply) => {
       const {id} = request.params
-      const answer = await needs.store.transaction((tx) => cancelRequest(tx, id, actorOf(request), request.body?.reason ?? ''))
+      const answer = await needs.store.transaction((tx) =>
+        cancelRequest(tx, id, actorOf(request), request.body?.reason ?? ''),
+      )
       refuseCancelled(answer, 'request', id)
       needs.bells.ring('cancels')
       needs.bells.ring('events')
@@ -58,13 +63,20 @@ export function requestRoutes(api: Api, needs: RouteNeeds): void {
     '/buildsets',
     {
       config: {policy: 'read'},
-      schema: {summary: 'Buildsets, newest first', querystring: pageQuery, response: {200: list(buildsetShape)}},
+      schema: {
+        summary: 'Buildsets, newest first',
+        querystring: pageQuery,
+        response: {200: list(buildsetShape)},
+      },
     },
     async ({query}) => page(await listBuildsets(needs.store, query)),
   )
   api.get(
     '/buildsets/:id',
-    {config: {policy: 'read'}, schema: {summary: 'One buildset with its requests', params: idParams, response: {200: buildsetShape}}},
+    {
+      config: {policy: 'read'},
+      schema: {summary: 'One buildset with its requests', params: idParams, response: {200: buildsetShape}},
+    },
     async ({params}) => {
       const buildset = await readBuildset(needs.store, params.id)
       if (!buildset) throw notFound('buildset', params.id)

@@ -27,9 +27,13 @@ export function schedulerRoutes(api: Api, needs: RouteNeeds): void {
     '/schedulers',
     {config: {policy: 'read'}, schema: {summary: 'Every scheduler', response: {200: list(schedulerShape)}}},
     async () => {
-      const rows = await needs.store.query<{name: string; due_at: Date | null}>('SELECT name, due_at FROM schedulers')
+      const rows = await needs.store.query<{name: string; due_at: Date | null}>(
+        'SELECT name, due_at FROM schedulers',
+      )
       const dueAt = new Map(rows.map((row) => [row.name, row.due_at]))
-      const items = needs.settings().config.schedulers.map((scheduler) => asScheduler(scheduler, dueAt.get(scheduler.name) ?? null))
+      const items = needs
+        .settings()
+        .config.schedulers.map((scheduler) => asScheduler(scheduler, dueAt.get(scheduler.name) ?? null))
       return {items, next: null}
     },
   )
@@ -38,7 +42,8 @@ export function schedulerRoutes(api: Api, needs: RouteNeeds): void {
     {
       config: {policy: 'developer'},
       schema: {
-        summary: 'Ask a force scheduler for builds; an Idempotency-Key makes a repeated request answer the same',
+        summary:
+          'Ask a force scheduler for builds; an Idempotency-Key makes a repeated request answer the same',
         params: nameParams,
         body: forceBody,
         response: {202: submittedShape},
@@ -47,14 +52,21 @@ export function schedulerRoutes(api: Api, needs: RouteNeeds): void {
     async (request, reply) => {
       const scheduler = needs.settings().config.schedulers.find((one) => one.name === request.params.name)
       if (!scheduler) throw notFound('scheduler', request.params.name)
-      if (scheduler.kind !== 'force') throw new Refusal(409, 'not-force', `${scheduler.name} is of kind ${scheduler.kind}; only force can be asked`)
+      if (scheduler.kind !== 'force')
+        throw new Refusal(
+          409,
+          'not-force',
+          `${scheduler.name} is of kind ${scheduler.kind}; only force can be asked`,
+        )
       const actor = actorOf(request)
       const order = readOrder(scheduler, request.body ?? {})
       const {builders} = needs.settings().config
       const idempotency = request.headers['idempotency-key']
       const submitted = await needs.store.transaction(async (tx) => {
         const submitted = await submitBuildset(tx, {
-          ...(typeof idempotency === 'string' ? {key: `force/${scheduler.name}/${actor.who}/${idempotency.slice(0, 200)}`} : {}),
+          ...(typeof idempotency === 'string'
+            ? {key: `force/${scheduler.name}/${actor.who}/${idempotency.slice(0, 200)}`}
+            : {}),
           reason: request.body?.reason || scheduler.reason || `asked for by ${actor.who}`,
           origin: 'force',
           scheduler: scheduler.name,
@@ -67,13 +79,20 @@ export function schedulerRoutes(api: Api, needs: RouteNeeds): void {
             priority: scheduler.priority + (builders.find((builder) => builder.name === name)?.priority ?? 0),
           })),
         })
-        await audit(tx, actor, 'scheduler.force', scheduler.name, {...submitted, sourceStamps: order.sourceStamps, properties: order.properties})
+        await audit(tx, actor, 'scheduler.force', scheduler.name, {
+          ...submitted,
+          sourceStamps: order.sourceStamps,
+          properties: order.properties,
+        })
         return submitted
       })
       needs.bells.ring('claims')
       needs.bells.ring('events')
       const statusUrl = `/api/v1/buildsets/${submitted.buildset}`
-      return await reply.code(202).header('location', statusUrl).send({...submitted, requests: [...submitted.requests], statusUrl})
+      return await reply
+        .code(202)
+        .header('location', statusUrl)
+        .send({...submitted, requests: [...submitted.requests], statusUrl})
     },
   )
 }
@@ -81,7 +100,9 @@ export function schedulerRoutes(api: Api, needs: RouteNeeds): void {
 /** What is asked for, or every problem with it. */
 function readOrder(scheduler: Force, body: ForceBody) {
   const problems: InputProblem[] = []
-  const builders = [...new Set(body.builders ?? (body.builder === undefined ? scheduler.builders : [body.builder]))]
+  const builders = [
+    ...new Set(body.builders ?? (body.builder === undefined ? scheduler.builders : [body.builder])),
+  ]
   for (const [at, name] of builders.entries())
     if (!scheduler.builders.includes(name))
       problems.push({
@@ -90,15 +111,25 @@ function readOrder(scheduler: Force, body: ForceBody) {
       })
   if (scheduler.source === null)
     for (const field of ['branch', 'revision'] as const)
-      if (body[field] !== undefined) problems.push({path: field, message: `${scheduler.name} has no source, so it has no ${field}`})
+      if (body[field] !== undefined)
+        problems.push({path: field, message: `${scheduler.name} has no source, so it has no ${field}`})
   const read = readParameters(scheduler, body.parameters ?? {})
   problems.push(...read.problems)
   if (problems.length > 0 || read.properties === null)
-    throw badInput(`${problems.length} problem${problems.length === 1 ? '' : 's'} with what was asked of ${scheduler.name}`, problems)
+    throw badInput(
+      `${problems.length} problem${problems.length === 1 ? '' : 's'} with what was asked of ${scheduler.name}`,
+      problems,
+    )
   const sourceStamps: SourceStamp[] =
     scheduler.source === null
       ? []
-      : [{repository: scheduler.source, branch: body.branch ?? scheduler.branch, revision: body.revision?.toLowerCase() ?? null}]
+      : [
+          {
+            repository: scheduler.source,
+            branch: body.branch ?? scheduler.branch,
+            revision: body.revision?.toLowerCase() ?? null,
+          },
+        ]
   return {builders, sourceStamps, properties: read.properties}
 }
 
@@ -109,9 +140,11 @@ const asScheduler = (scheduler: SchedulerConfig, dueAt: Date | null): Scheduler 
   text: inWords(scheduler),
   dueAt: dueAt?.toISOString() ?? null,
   label: scheduler.kind === 'force' ? scheduler.label : null,
-  branch: scheduler.kind === 'singleBranch' || scheduler.kind === 'force' || scheduler.kind === 'nightly' ? scheduler.branch : null,
+  branch: scheduler.branch,
   parameters:
-    scheduler.kind === 'force' ? scheduler.parameters.map((parameter) => ({...parameter, choices: [...parameter.choices]})) : [],
+    scheduler.kind === 'force'
+      ? scheduler.parameters.map((parameter) => ({...parameter, choices: [...parameter.choices]}))
+      : [],
 })
 
 function inWords(scheduler: SchedulerConfig): string {
@@ -121,7 +154,10 @@ function inWords(scheduler: SchedulerConfig): string {
     case 'nightly':
       return `at ${scheduler.cron} (${scheduler.timezone})${scheduler.onlyIfChanged ? ', only if something changed' : ''}`
     case 'singleBranch': {
-      const quiet = scheduler.treeStableTimerMs === null ? 'on every change' : `${scheduler.treeStableTimerMs / 1000} s after the last change`
+      const quiet =
+        scheduler.treeStableTimerMs === null
+          ? 'on every change'
+          : `${scheduler.treeStableTimerMs / 1000} s after the last change`
       return `${quiet} of ${scheduler.branch} in ${scheduler.source}`
     }
   }

@@ -56,7 +56,8 @@ export function sessionRoutes(api: Api, needs: RouteNeeds): void {
       const name = cookieName(request, needs)
       const session = request.cookies[name]
       if (session) await deleteSession(needs.store, session)
-      if (request.caller.kind === 'user') await audit(needs.store, actorOf(request), 'session.close', request.caller.name)
+      if (request.caller.kind === 'user')
+        await audit(needs.store, actorOf(request), 'session.close', request.caller.name)
       reply.clearCookie(name, {path: '/', httpOnly: true, sameSite: 'lax', secure: isHttps(request, needs)})
       return await reply.code(204).send(null)
     },

@@ -12,7 +12,9 @@ import {idParams, page, pageQuery} from './questions.ts'
 const newTokenShape = z
   .object({
     kind: z.enum(['user', 'worker']),
-    name: z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._@-]{0,99}$/, 'letters, digits, `.`, `_`, `@`, `-`; at most 100'),
+    name: z
+      .string()
+      .regex(/^[A-Za-z0-9_][A-Za-z0-9._@-]{0,99}$/, 'letters, digits, `.`, `_`, `@`, `-`; at most 100'),
     role: z.enum(roles).optional(),
   })
   .strict()
@@ -22,7 +24,11 @@ export function tokenRoutes(api: Api, needs: RouteNeeds): void {
     '/tokens',
     {
       config: {policy: 'admin'},
-      schema: {summary: 'Tokens, newest first; never the secret itself', querystring: pageQuery, response: {200: list(tokenShape)}},
+      schema: {
+        summary: 'Tokens, newest first; never the secret itself',
+        querystring: pageQuery,
+        response: {200: list(tokenShape)},
+      },
     },
     async ({query}) => page(await listTokens(needs.store, query)),
   )
@@ -39,14 +45,16 @@ export function tokenRoutes(api: Api, needs: RouteNeeds): void {
     async (request, reply) => {
       const {kind, name, role} = request.body
       if ((kind === 'user') !== (role !== undefined))
-        throw badInput('a person\'s token has a role, a worker\'s has none', [
+        throw badInput("a person's token has a role, a worker's has none", [
           {path: 'role', message: kind === 'user' ? `one of ${roles.join(', ')}` : 'not for workers'},
         ])
       const actor = actorOf(request)
       const made = await needs.store.transaction(async (tx) => {
         const {text, token} = await createToken(
           tx,
-          role === undefined ? {kind: 'worker', name, createdBy: actor.who} : {kind: 'user', name, role, createdBy: actor.who},
+          role === undefined
+            ? {kind: 'worker', name, createdBy: actor.who}
+            : {kind: 'user', name, role, createdBy: actor.who},
         )
         const made = {id: token.id, token: text}
         await audit(tx, actor, 'token.create', made.id, {kind, name, role})
@@ -57,7 +65,10 @@ export function tokenRoutes(api: Api, needs: RouteNeeds): void {
   )
   api.delete(
     '/tokens/:id',
-    {config: {policy: 'admin'}, schema: {summary: 'Revoke a token and end its sessions', params: idParams, response: {204: z.null()}}},
+    {
+      config: {policy: 'admin'},
+      schema: {summary: 'Revoke a token and end its sessions', params: idParams, response: {204: z.null()}},
+    },
     async (request, reply) => {
       const {id} = request.params
       const revoked = await needs.store.transaction(async (tx) => {

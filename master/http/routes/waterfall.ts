@@ -14,11 +14,16 @@ export function waterfallRoutes(api: Api, needs: RouteNeeds): void {
     {
       config: {policy: 'read'},
       schema: {
-        summary: 'One window of the waterfall, at most 31 days and 2,000 builds; the last 24 hours unless asked otherwise',
+        summary:
+          'One window of the waterfall, at most 31 days and 2,000 builds; the last 24 hours unless asked otherwise',
         querystring: z.object({
           from: z.iso.datetime({offset: true}).optional(),
           to: z.iso.datetime({offset: true}).optional(),
-          hours: z.coerce.number().positive().max(31 * 24).optional(),
+          hours: z.coerce
+            .number()
+            .positive()
+            .max(31 * 24)
+            .optional(),
           builder: z.union([z.string(), z.array(z.string())]).optional(),
           tag: z.string().optional(),
           steps: z.enum(['yes', 'no']).default('yes'),
@@ -33,16 +38,21 @@ export function waterfallRoutes(api: Api, needs: RouteNeeds): void {
       const to = query.to ? new Date(query.to) : new Date(Date.now() + 60_000)
       const from = query.from ? new Date(query.from) : new Date(to.getTime() - (query.hours ?? 24) * hourMs)
       if (!(from < to) || to.getTime() - from.getTime() > windowMsMax + 60_000)
-        throw new Refusal(400, 'bad-input', 'a window has its `from` before its `to` and is at most 31 days long', [
-          {path: 'from', message: 'not a window'},
-        ])
+        throw new Refusal(
+          400,
+          'bad-input',
+          'a window has its `from` before its `to` and is at most 31 days long',
+          [{path: 'from', message: 'not a window'}],
+        )
       const {builders, promotions} = needs.settings().config
       const named = query.builder === undefined ? null : [query.builder].flat()
       return await readWaterfall(needs.store, {
         from,
         to,
         builders: builders.filter(
-          (builder) => (!named || named.includes(builder.name)) && (query.tag === undefined || builder.tags.includes(query.tag)),
+          (builder) =>
+            (!named || named.includes(builder.name)) &&
+            (query.tag === undefined || builder.tags.includes(query.tag)),
         ),
         rules: promotions.rules,
         steps: query.steps === 'yes',

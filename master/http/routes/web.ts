@@ -15,7 +15,10 @@ export function webRoutes(app: FastifyInstance, needs: Needs): void {
       // Their names hold a hash of their content.
       return await reply.sendFile(asked, {maxAge: '365d', immutable: true})
     }
-    const isFile = /\.[a-z0-9]{1,12}$/i.test(asked) && !asked.includes('\0') && (await exists(path.join(root, path.normalize(`/${asked}`))))
+    const isFile =
+      /\.[a-z0-9]{1,12}$/i.test(asked) &&
+      !asked.includes('\0') &&
+      (await exists(path.join(root, path.normalize(`/${asked}`))))
     if (isFile) return await reply.sendFile(asked, {maxAge: '5m'})
     if (asked !== '' && !wantsPage(request.headers.accept)) throw nothing()
     return await reply.header('cache-control', 'no-cache').sendFile('index.html', {cacheControl: false})
@@ -24,4 +27,8 @@ export function webRoutes(app: FastifyInstance, needs: Needs): void {
 
 const isReserved = (asked: string) => /^(api|worker|healthz|metrics|badge|cc\.xml)(\/|$)/i.test(asked)
 const wantsPage = (accept: string | undefined) => accept === undefined || /text\/html|\*\/\*/.test(accept)
-const exists = (file: string) => access(file).then(() => true, () => false)
+const exists = (file: string) =>
+  access(file).then(
+    () => true,
+    () => false,
+  )

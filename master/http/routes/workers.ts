@@ -15,15 +15,25 @@ const summaries = {
 }
 
 export function workerRoutes(api: Api, needs: RouteNeeds): void {
-  const workers = () => readWorkers(needs.store, needs.settings().config.workers.map((worker) => worker.name))
+  const workers = () =>
+    readWorkers(
+      needs.store,
+      needs.settings().config.workers.map((worker) => worker.name),
+    )
   api.get(
     '/workers',
-    {config: {policy: 'read'}, schema: {summary: 'Every worker, by name', response: {200: list(workerShape)}}},
+    {
+      config: {policy: 'read'},
+      schema: {summary: 'Every worker, by name', response: {200: list(workerShape)}},
+    },
     async () => ({items: await workers(), next: null}),
   )
   api.get(
     '/workers/:name',
-    {config: {policy: 'read'}, schema: {summary: 'One worker', params: nameParams, response: {200: workerShape}}},
+    {
+      config: {policy: 'read'},
+      schema: {summary: 'One worker', params: nameParams, response: {200: workerShape}},
+    },
     async ({params}) => {
       const worker = (await workers()).find((one) => one.name === params.name)
       if (!worker) throw notFound('worker', params.name)
@@ -35,7 +45,12 @@ export function workerRoutes(api: Api, needs: RouteNeeds): void {
       `/workers/:name/${wish}`,
       {
         config: {policy: 'operator'},
-        schema: {summary: summaries[wish], params: nameParams, body: reasonBody, response: {202: z.object({worker: z.string()})}},
+        schema: {
+          summary: summaries[wish],
+          params: nameParams,
+          body: reasonBody,
+          response: {202: z.object({worker: z.string()})},
+        },
       },
       async (request, reply) => {
         const {name} = request.params
@@ -56,7 +71,10 @@ export function workerRoutes(api: Api, needs: RouteNeeds): void {
       {
         config: {policy: 'operator'},
         schema: {
-          summary: wish === 'pause' ? 'Leave a builder\'s requests waiting' : 'Build a paused builder\'s requests again',
+          summary:
+            wish === 'pause'
+              ? "Leave a builder's requests waiting"
+              : "Build a paused builder's requests again",
           params: nameParams,
           body: reasonBody,
           response: {202: z.object({builder: z.string()})},
@@ -64,8 +82,11 @@ export function workerRoutes(api: Api, needs: RouteNeeds): void {
       },
       async (request, reply) => {
         const {name} = request.params
-        if (!needs.settings().config.builders.some((builder) => builder.name === name)) throw notFound('builder', name)
-        await needs.store.transaction((tx) => wishBuilder(tx, name, wish, actorOf(request), request.body?.reason ?? ''))
+        if (!needs.settings().config.builders.some((builder) => builder.name === name))
+          throw notFound('builder', name)
+        await needs.store.transaction((tx) =>
+          wishBuilder(tx, name, wish, actorOf(request), request.body?.reason ?? ''),
+        )
         needs.bells.ring('claims')
         return await reply.code(202).send({builder: name})
       },

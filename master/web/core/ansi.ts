@@ -42,7 +42,7 @@ const carryMax = 200
 export function coloursAfter(before: string, line: string): string {
   let held = before
   for (const [code, given] of line.matchAll(colours)) {
-    held = given === '' || /^(0*;)*0*$/.test(given!) ? '' : (held + code).slice(-carryMax)
+    held = given === '' || /^(0*;)*0*$/.test(given ?? '') ? '' : (held + code).slice(-carryMax)
   }
   // A cut in the middle of a code would print its rest.
   const first = held.indexOf(escape)
@@ -83,7 +83,7 @@ function readColour(name: string | null, exact: string | null): string | null {
 /** The 6x6x6 cube and the grey ramp of 256-colour terminals; the first sixteen are named. */
 function fromPalette(index: number): string {
   const named = ['black', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan', 'white']
-  if (index < 16) return `ansi-${index < 8 ? '' : 'bright-'}${named[index % 8]!}`
+  if (index < 16) return `ansi-${index < 8 ? '' : 'bright-'}${String(named[index % 8])}`
   if (index >= 232) {
     const grey = String(8 + (index - 232) * 10)
     return `rgb(${grey}, ${grey}, ${grey})`

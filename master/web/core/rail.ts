@@ -18,13 +18,14 @@ export function bunch<T extends Dated>(items: readonly T[], withinMs: number, sh
   const bunches: T[][] = []
   for (const item of sorted) {
     const last = bunches.at(-1)
-    if (last && last[0]!.at - item.at <= withinMs) last.push(item)
+    const newest = last?.[0]
+    if (last && newest && newest.at - item.at <= withinMs) last.push(item)
     else bunches.push([item])
   }
   return bunches.map((members) => {
     // One hidden item would take as much room as the line that says so.
     const shown = members.length <= shownMax + 1 ? members : members.slice(0, shownMax)
-    return {at: members[0]!.at, shown, hidden: members.slice(shown.length)}
+    return {at: (members[0] as T).at, shown, hidden: members.slice(shown.length)}
   })
 }
 

@@ -41,7 +41,7 @@ const units = ['B', 'KB', 'MB', 'GB', 'TB']
 export function sayBytes(bytes: number): string {
   let [value, unit] = [bytes, 0]
   while (value >= 1000 && unit < units.length - 1) [value, unit] = [value / 1000, unit + 1]
-  return `${unit === 0 || value >= 100 ? String(Math.round(value)) : value.toFixed(1)} ${units[unit]!}`
+  return `${unit === 0 || value >= 100 ? String(Math.round(value)) : value.toFixed(1)} ${String(units[unit])}`
 }
 
 /** `1 build`, `3 builds`. */
@@ -53,7 +53,7 @@ export const shortRevision = (revision: string) =>
   /^[0-9a-f]{40,64}$/.test(revision) ? revision.slice(0, 10) : revision
 
 /** The first line of a message. */
-export const subjectOf = (message: string) => message.split('\n', 1)[0]!.slice(0, 300)
+export const subjectOf = (message: string) => message.slice(0, 1000).split('\n', 1).join('').slice(0, 300)
 
 /** A name without its address. */
 export const authorName = (author: string) => author.replace(/\s*<[^>]*>\s*$/, '') || author

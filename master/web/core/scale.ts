@@ -54,11 +54,11 @@ export function layTime(input: ScaleInput): Scale {
   times.forEach((time, index) => {
     let y = 0
     if (index > 0) {
-      const above = times[index - 1]!
+      const above = times[index - 1] as number
       const natural = (above - time) * input.pixelsPerMs
       const squeezed = input.gapPixelsMax !== null && !busy[index - 1] && natural > input.gapPixelsMax
-      y = ys[index - 1]! + (squeezed ? input.gapPixelsMax : natural)
-      if (squeezed) gaps.push({from: time, to: above, top: ys[index - 1]!, bottom: y})
+      y = (ys[index - 1] as number) + (squeezed ? input.gapPixelsMax : natural)
+      if (squeezed) gaps.push({from: time, to: above, top: ys[index - 1] as number, bottom: y})
     }
     for (const need of starts.get(time) ?? []) {
       const top = yOf.get(Math.min(need.to, input.to)) ?? 0
@@ -126,21 +126,21 @@ function busyBelow(times: readonly number[], needs: readonly Need[]): boolean[] 
 
 /** `times` fall, `ys` grow. */
 function interpolate(times: readonly number[], ys: readonly number[], at: number): number {
-  const index = firstIndex(times.length, (i) => times[i]! <= at)
+  const index = firstIndex(times.length, (i) => (times[i] as number) <= at)
   if (index === 0) return 0
   if (index === times.length) return ys.at(-1) ?? 0
-  const [newer, older] = [times[index - 1]!, times[index]!]
+  const [newer, older] = [times[index - 1] as number, times[index] as number]
   const part = newer === older ? 0 : (newer - at) / (newer - older)
-  return ys[index - 1]! + part * (ys[index]! - ys[index - 1]!)
+  return (ys[index - 1] as number) + part * ((ys[index] as number) - (ys[index - 1] as number))
 }
 
 function invert(times: readonly number[], ys: readonly number[], y: number): number {
-  const index = firstIndex(ys.length, (i) => ys[i]! >= y)
+  const index = firstIndex(ys.length, (i) => (ys[i] as number) >= y)
   if (index === 0) return times[0] ?? 0
   if (index === ys.length) return times.at(-1) ?? 0
-  const [above, below] = [ys[index - 1]!, ys[index]!]
+  const [above, below] = [ys[index - 1] as number, ys[index] as number]
   const part = above === below ? 0 : (y - above) / (below - above)
-  return times[index - 1]! - part * (times[index - 1]! - times[index]!)
+  return (times[index - 1] as number) - part * ((times[index - 1] as number) - (times[index] as number))
 }
 
 function firstIndex(length: number, holds: (index: number) => boolean): number {
@@ -155,9 +155,13 @@ function firstIndex(length: number, holds: (index: number) => boolean): number {
 
 const tickSteps = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080].map((m) => m * 60_000)
 
+/** No more moments than this are considered on one level. */
+const momentsMax = 3000
+
 /**
  * The moments to label on the axis, newest first: round in the reader's own time (`offsetMs` east of UTC), never
- * closer than `apart` pixels and never inside a squeezed gap.
+ * closer than `apart` pixels and never inside a squeezed gap. Where the axis was stretched to give builds room, finer
+ * moments fill it.
  */
 export function ticks(
   scale: Scale,
@@ -169,14 +173,17 @@ export function ticks(
     offsetMs,
   }: {from: number; to: number; pixelsPerMs: number; apart: number; offsetMs: number},
 ): {at: number; y: number}[] {
-  const step = tickSteps.find((ms) => ms * pixelsPerMs >= apart) ?? tickSteps.at(-1)!
+  const coarsest = tickSteps.findIndex((ms) => ms * pixelsPerMs >= apart)
+  const steps = tickSteps.slice(0, coarsest < 0 ? undefined : coarsest + 1).reverse()
   const found: {at: number; y: number}[] = []
-  for (let at = Math.floor((to + offsetMs) / step) * step - offsetMs; at >= from; at -= step) {
-    const y = scale.y(at)
-    const last = found.at(-1)
-    if (y < 20 || (last && y - last.y < apart * 0.6)) continue
-    if (scale.gaps.some((gap) => at > gap.from && at < gap.to)) continue
-    found.push({at, y})
+  for (const step of steps) {
+    if ((to - from) / step > momentsMax) break
+    for (let at = Math.floor((to + offsetMs) / step) * step - offsetMs; at >= from; at -= step) {
+      const y = scale.y(at)
+      if (y < 20 || found.some((other) => Math.abs(other.y - y) < apart * 0.6)) continue
+      if (scale.gaps.some((gap) => at > gap.from && at < gap.to)) continue
+      found.push({at, y})
+    }
   }
-  return found
+  return found.sort((a, b) => b.at - a.at)
 }

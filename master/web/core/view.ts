@@ -81,12 +81,12 @@ export function formatView(view: View): [string, string][] {
   return pairs.filter((pair): pair is [string, string] => pair[1] !== null)
 }
 
-export const spanMs = (name: SpanName) => spans.find((span) => span.name === name)!.ms
+export const spanMs = (name: SpanName) => (spans.find((span) => span.name === name) ?? spans[0]).ms
 
 /** The next shorter (-1) or longer (+1) span, or the same at either end. */
 export function nextSpan(name: SpanName, by: -1 | 1): SpanName {
   const index = spans.findIndex((span) => span.name === name)
-  return (spans[index + by] ?? spans[index]!).name
+  return spans[index + by]?.name ?? name
 }
 
 export const detailOf = (name: SpanName): Detail =>

@@ -99,7 +99,7 @@ export const read = {
   }) => get<Page<Build>>(`/builds${query(filter)}`),
   build: (id: string) => get<Build>(`/builds/${part(id)}`),
   steps: (id: string) => get<Page<Step>>(`/builds/${part(id)}/steps`),
-  buildChanges: (id: string) => get<Page<Change>>(`/builds/${part(id)}/changes`),
+  buildChanges: (id: string) => get<Page<Change>>(`/changes${query({build: id, limit: 500})}`),
   artifacts: (build: string) => get<Page<Artifact>>(`/artifacts${query({build, limit: 500})}`),
   requests: () => get<Page<Request>>('/requests?state=pending&limit=500'),
   request: (id: string) => get<Request>(`/requests/${part(id)}`),
@@ -134,8 +134,10 @@ export const artifactAddress = (id: string) => `${root}/artifacts/${part(id)}`
 
 /** A page that shows nothing of 8 MB of text: more than that of one answer is left where it is. */
 const textMax = 8_000_000
+/** Shorter answers were not cut, by us or the master. */
+const boundMin = 2_000_000
 
-/** Some lines of a log, from line 0 on. A line too long to show is cut. */
+/** At most so many lines of a log, from one on (0 is the first); fewer when they are very long. */
 export async function readLines(
   log: string,
   from: number,
@@ -145,7 +147,9 @@ export async function readLines(
   const response = await ask(`/logs/${part(log)}/raw${query({from, lines})}`, {signal: signal ?? null})
   const text = await readText(response)
   const found = text.split('\n')
-  if (text.endsWith('\n') || text === '') found.pop()
+  // The part after the last line feed: nothing, or a line without an end yet, or one that the bound on an answer cut.
+  const isCut = text.length > boundMin && found.length > 1
+  if (text.endsWith('\n') || text === '' || isCut) found.pop()
   return found.slice(0, lines)
 }
 
@@ -165,10 +169,13 @@ async function readText(response: Response): Promise<string> {
   }
 }
 
-/** The numbers of the lines that hold a text. */
-export async function searchLog(log: string, text: string): Promise<number[]> {
-  const answer = await get<{lines: (number | {line: number})[]}>(
-    `/logs/${part(log)}/raw${query({search: text})}`,
-  )
-  return answer.lines.map((hit) => (typeof hit === 'number' ? hit : hit.line))
+export interface Found {
+  /** The numbers of the lines, from 0. */
+  readonly lines: readonly number[]
+  /** There are more than were counted. */
+  readonly more: boolean
 }
+
+/** The lines that hold a text. */
+export const searchLog = (log: string, text: string) =>
+  get<Found>(`/logs/${part(log)}/raw${query({search: text})}`)

@@ -1,10 +1,20 @@
 // React Query as this page uses it: answers are kept fresh by events, gathered into a few questions a second.
-import {QueryClient, useQueryClient, type QueryKey} from '@tanstack/react-query'
+import {QueryCache, QueryClient, useQueryClient, type QueryKey} from '@tanstack/react-query'
 import {useEffect, useRef, useState} from 'react'
 import {useHappenings, type Happening} from './live.ts'
 import {Refused} from './api.ts'
 
-export const answers = new QueryClient({
+/** Who is asking; kept here so that a refusal can ask again. */
+export const whoKey = ['who']
+
+export const answers: QueryClient = new QueryClient({
+  queryCache: new QueryCache({
+    // The session ended: whoever shows something will show the login instead.
+    onError: (error, {queryKey}) => {
+      if (error instanceof Refused && error.status === 401 && queryKey[0] !== whoKey[0])
+        void answers.invalidateQueries({queryKey: whoKey})
+    },
+  }),
   defaultOptions: {
     queries: {
       staleTime: 5000,
@@ -40,7 +50,8 @@ export function useRefreshed(key: QueryKey, concerns: (happening: Happening) => 
   const client = useQueryClient()
   const refresh = useGathered(() => void client.invalidateQueries({queryKey: key}), everyMs)
   useHappenings((happening) => {
-    if (happening.type === 'resumed' || concerns(happening)) refresh()
+    const isNews = happening.type === 'opened' && client.getQueryData(key) !== undefined
+    if (isNews || happening.type === 'resumed' || concerns(happening)) refresh()
   })
 }
 

@@ -25,8 +25,12 @@ const types = [
 ] as const
 
 export interface Happening {
-  /** `resumed` when events may have been missed: everything shown should be asked for again. */
-  readonly type: (typeof types)[number] | 'resumed'
+  /**
+   * Besides the master's own: `opened` when the stream begins (what was asked for just before may have missed
+   * something), `resumed` when events were missed (ask again for everything shown), `refused` when the master answers
+   * but does not give the stream.
+   */
+  readonly type: (typeof types)[number] | 'opened' | 'resumed' | 'refused'
   readonly data: Readonly<Record<string, unknown>>
 }
 type Listener = (happening: Happening) => void
@@ -64,15 +68,21 @@ function open() {
   source = stream
   stream.onopen = () => {
     clearTimeout(patience)
+    patience = undefined
+    const wasLost = liveness === 'lost'
     become('live')
-    // What happened while we were away is told again from the last event; without one, ask for everything.
-    if (wasLive && last === null) tell({type: 'resumed', data: {}})
+    // What happened while we were away is told again from the last event. Without one, or when questions went without
+    // an answer meanwhile, ask for everything.
+    if (!wasLive) tell({type: 'opened', data: {}})
+    else if (wasLost || last === null) tell({type: 'resumed', data: {}})
     wasLive = true
   }
   stream.onerror = () => {
-    clearTimeout(patience)
-    patience = setTimeout(() => become('lost'), patienceMs)
-    if (stream.readyState === EventSource.CLOSED) retry = setTimeout(open, retryMs)
+    // From the first failure on: further tries must not push the news away.
+    patience ??= setTimeout(() => become('lost'), patienceMs)
+    if (stream.readyState !== EventSource.CLOSED) return
+    retry = setTimeout(open, retryMs)
+    tell({type: 'refused', data: {}})
   }
   for (const type of types) {
     stream.addEventListener(type, (event) => {
@@ -96,18 +106,20 @@ function resume() {
   tell({type: 'resumed', data: {}})
 }
 
-/** Opens the stream and keeps it open while the page is looked at. Call once. */
-export function goLive() {
+/** Opens the stream and keeps it open while the page is looked at, until the answer is called. */
+export function goLive(): () => void {
+  wasLive = false
+  last = null
   open()
   let asleepAt = Date.now()
-  setInterval(() => {
+  const watch = setInterval(() => {
     // A clock that jumped means that the machine slept: the connection may be dead without knowing.
     if (Date.now() - asleepAt > 30_000 && document.visibilityState === 'visible') resume()
     asleepAt = Date.now()
   }, 5000)
   // Browsers allow six connections to one server, over all tabs: a hidden tab gives its back.
   let hiding: ReturnType<typeof setTimeout> | undefined
-  document.addEventListener('visibilitychange', () => {
+  const look = () => {
     clearTimeout(hiding)
     if (document.visibilityState === 'hidden') {
       hiding = setTimeout(() => {
@@ -115,8 +127,19 @@ export function goLive() {
         source = null
       }, hiddenMs)
     } else if (source === null) resume()
-  })
+  }
+  document.addEventListener('visibilitychange', look)
   addEventListener('online', resume)
+  return () => {
+    for (const timer of [retry, patience, hiding]) clearTimeout(timer)
+    clearInterval(watch)
+    document.removeEventListener('visibilitychange', look)
+    removeEventListener('online', resume)
+    patience = undefined
+    source?.close()
+    source = null
+    become('connecting')
+  }
 }
 
 /** Calls back for every event until the component goes away. */

@@ -4,7 +4,6 @@ import {StrictMode} from 'react'
 import {createRoot} from 'react-dom/client'
 import {App} from './app.tsx'
 import {answers} from './asking.ts'
-import {goLive} from './live.ts'
 import './style/tokens.css'
 import './style/base.css'
 import './style/frame.css'
@@ -13,8 +12,9 @@ import './style/build.css'
 import './style/log.css'
 import './style/pages.css'
 
-goLive()
-createRoot(document.getElementById('root')!).render(
+const root = document.getElementById('root')
+if (!root) throw new Error('the page has no #root')
+createRoot(root).render(
   <StrictMode>
     <QueryClientProvider client={answers}>
       <App />

@@ -1,5 +1,6 @@
 // The audit trail: who changed what, from where. Written in the transaction of the change itself.
 import type {Sql} from './store.ts'
+import {cleanJson, cleanText} from './text.ts'
 
 /** Who acts, and from which address. */
 export interface Actor {
@@ -7,12 +8,18 @@ export interface Actor {
   readonly address: string | null
 }
 
-export async function audit(tx: Sql, actor: Actor, action: string, target: string, data: object = {}): Promise<void> {
+export async function audit(
+  tx: Sql,
+  actor: Actor,
+  action: string,
+  target: string,
+  data: object = {},
+): Promise<void> {
   await tx.query('INSERT INTO audit (who, address, action, target, data) VALUES ($1, $2, $3, $4, $5)', [
     actor.who,
     actor.address,
     action,
-    target,
-    JSON.stringify(data),
+    cleanText(target),
+    cleanJson(data),
   ])
 }

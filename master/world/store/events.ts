@@ -65,7 +65,12 @@ export async function readEvents(
   const held = rows.findIndex((row) => !row.ready)
   const ready = held < 0 ? rows : rows.slice(0, held)
   return {
-    events: ready.map((row) => ({cursor: {xid: row.xid, id: row.id}, at: row.at, type: row.type, data: row.data})),
+    events: ready.map((row) => ({
+      cursor: {xid: row.xid, id: row.id},
+      at: row.at,
+      type: row.type,
+      data: row.data,
+    })),
     held: held >= 0,
   }
 }

@@ -58,6 +58,7 @@ class Thread {
   #early: Uint8Array<ArrayBuffer>[] | null = []
   #failure = 'its thread ended'
   #exited: Promise<void>
+  #closing = false
 
   constructor(dir: string) {
     // Without V8's optimising compiler short statements take the same time and long queries twice as long, and the
@@ -90,6 +91,7 @@ class Thread {
   }
 
   async close() {
+    this.#closing = true
     this.#worker.ref()
     if (!this.dead) this.#worker.postMessage({close: true} satisfies ToWorker)
     await this.#exited
@@ -104,7 +106,7 @@ class Thread {
     else if ('bytes' in message) {
       this.#waiting.shift()?.(Buffer.from(message.bytes.buffer))
       // A thread that nobody waits for does not keep the process alive.
-      if (this.#waiting.length === 0) this.#worker.unref()
+      if (this.#waiting.length === 0 && !this.#closing) this.#worker.unref()
     } else {
       for (const bytes of this.#early ?? []) this.#post(bytes)
       this.#early = null

@@ -7,7 +7,8 @@ import type {Sql} from './store.ts'
 
 /** The database's clock, written as the API writes times. */
 const nowText = `to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
-const order = (who: string, reason: string) => `jsonb_build_object('by', ${who}::text, 'reason', ${reason}::text, 'at', ${nowText})`
+const order = (who: string, reason: string) =>
+  `jsonb_build_object('by', ${who}::text, 'reason', ${reason}::text, 'at', ${nowText})`
 
 export type CancelAnswer = 'asked' | 'finished' | 'unknown'
 
@@ -27,7 +28,12 @@ export async function cancelBuild(tx: Sql, id: string, actor: Actor, reason: str
 }
 
 /** Ends a waiting request at once, or stores the wish that its running build ends. Ring `cancels` after the commit. */
-export async function cancelRequest(tx: Sql, id: string, actor: Actor, reason: string): Promise<CancelAnswer> {
+export async function cancelRequest(
+  tx: Sql,
+  id: string,
+  actor: Actor,
+  reason: string,
+): Promise<CancelAnswer> {
   const [request] = await tx.query<{state: string; buildset_id: string; builder: string}>(
     'SELECT state, buildset_id, builder FROM requests WHERE id = $1 FOR UPDATE',
     [id],
@@ -38,14 +44,19 @@ export async function cancelRequest(tx: Sql, id: string, actor: Actor, reason: s
     `UPDATE builds SET cancel = ${order('$2', '$3')} WHERE request_id = $1 AND state <> 'finished' AND cancel IS NULL`,
     [id, actor.who, reason],
   )
-  const open = await tx.query(`SELECT 1 FROM builds WHERE request_id = $1 AND state <> 'finished' LIMIT 1`, [id])
+  const open = await tx.query(`SELECT 1 FROM builds WHERE request_id = $1 AND state <> 'finished' LIMIT 1`, [
+    id,
+  ])
   if (request.state === 'pending' && open.length === 0) {
     await tx.query(
       `UPDATE requests SET state = 'finished', result = 'cancelled', finished_at = now(), waiting = '[]' WHERE id = $1`,
       [id],
     )
     await record(tx, [
-      {type: 'request.cancelled', data: {request: id, buildset: request.buildset_id, builder: request.builder}},
+      {
+        type: 'request.cancelled',
+        data: {request: id, buildset: request.buildset_id, builder: request.builder},
+      },
     ])
     await completeBuildsets(tx, [request.buildset_id])
   }
@@ -56,7 +67,13 @@ export async function cancelRequest(tx: Sql, id: string, actor: Actor, reason: s
 export type WorkerWish = 'pause' | 'drain' | 'resume'
 
 /** Stores what a person wants of a worker. False when there is no such worker. Ring `claims` after the commit. */
-export async function wishWorker(tx: Sql, name: string, wish: WorkerWish, actor: Actor, reason: string): Promise<boolean> {
+export async function wishWorker(
+  tx: Sql,
+  name: string,
+  wish: WorkerWish,
+  actor: Actor,
+  reason: string,
+): Promise<boolean> {
   const set = {
     pause: `paused = ${order('$2', '$3')}`,
     drain: `draining = ${order('$2', '$3')}`,
@@ -67,7 +84,12 @@ export async function wishWorker(tx: Sql, name: string, wish: WorkerWish, actor:
     wish === 'resume' ? [name] : [name, actor.who, reason],
   )
   if (rows.length === 0) return false
-  await record(tx, [{type: `worker.${{pause: 'paused', drain: 'draining', resume: 'resumed'}[wish]}`, data: {worker: name, by: actor.who, reason}}])
+  await record(tx, [
+    {
+      type: `worker.${{pause: 'paused', drain: 'draining', resume: 'resumed'}[wish]}`,
+      data: {worker: name, by: actor.who, reason},
+    },
+  ])
   await audit(tx, actor, `worker.${wish}`, name, {reason})
   return true
 }
@@ -78,7 +100,13 @@ export async function knowWorker(tx: Sql, name: string): Promise<void> {
 }
 
 /** Stops or starts giving a builder's requests to workers. Ring `claims` after the commit. */
-export async function wishBuilder(tx: Sql, name: string, wish: 'pause' | 'resume', actor: Actor, reason: string): Promise<void> {
+export async function wishBuilder(
+  tx: Sql,
+  name: string,
+  wish: 'pause' | 'resume',
+  actor: Actor,
+  reason: string,
+): Promise<void> {
   await tx.query(
     `INSERT INTO builders (name, paused) VALUES ($1, ${wish === 'pause' ? order('$2', '$3') : 'NULL'})
      ON CONFLICT (name) DO UPDATE SET paused = excluded.paused`,

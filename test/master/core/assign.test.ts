@@ -55,19 +55,43 @@ const scene = (requests: PendingRequest[], builders: Builder[], workers: WorkerS
 
 const reasons: readonly [string, Scene, string][] = [
   ['a request whose builder is gone says so', scene([request(1, 'gone')], [], [worker('w')]), 'no-builder'],
-  ['a request waits for a worker that has ever connected', scene([request(1, 'b')], [builder('b')], []), 'no-worker'],
+  [
+    'a request waits for a worker that has ever connected',
+    scene([request(1, 'b')], [builder('b')], []),
+    'no-worker',
+  ],
   [
     'a request waits for the labels it needs',
-    scene([request(1, 'b')], [builder('b', {requires: {arch: 'arm64'}})], [worker('w', {labels: {arch: 'amd64'}})]),
+    scene(
+      [request(1, 'b')],
+      [builder('b', {requires: {arch: 'arm64'}})],
+      [worker('w', {labels: {arch: 'amd64'}})],
+    ),
     'label',
   ],
   [
     'a container build waits for an engine',
-    scene([request(1, 'b')], [builder('b', {container: {image: 'i', memoryBytes: null, cpus: null, pids: null, network: null, user: null}})], [worker('w')]),
+    scene(
+      [request(1, 'b')],
+      [
+        builder('b', {
+          container: {image: 'i', memoryBytes: null, cpus: null, pids: null, network: null, user: null},
+        }),
+      ],
+      [worker('w')],
+    ),
     'engine',
   ],
-  ['a request waits for a busy worker', scene([request(1, 'b')], [builder('b')], [worker('w', {running: 1})]), 'busy'],
-  ['a request waits for a worker that is away', scene([request(1, 'b')], [builder('b')], [worker('w', {connected: false})]), 'offline'],
+  [
+    'a request waits for a busy worker',
+    scene([request(1, 'b')], [builder('b')], [worker('w', {running: 1})]),
+    'busy',
+  ],
+  [
+    'a request waits for a worker that is away',
+    scene([request(1, 'b')], [builder('b')], [worker('w', {connected: false})]),
+    'offline',
+  ],
   [
     'a paused worker gets no work, and its reason is told',
     scene([request(1, 'b')], [builder('b')], [worker('w', {paused: {by: 'ann', reason: 'new disk'}})]),
@@ -83,8 +107,16 @@ const reasons: readonly [string, Scene, string][] = [
     scene([request(1, 'b')], [builder('b')], [worker('w', {freeBytes: freeBytesFloor - 1})]),
     'disk',
   ],
-  ['a request waits until its time', scene([request(1, 'b', {notBefore: 2000})], [builder('b')], [worker('w')]), 'not-before'],
-  ['only the master that has the session offers work', scene([request(1, 'b')], [builder('b')], [worker('w', {here: false})]), 'elsewhere'],
+  [
+    'a request waits until its time',
+    scene([request(1, 'b', {notBefore: 2000})], [builder('b')], [worker('w')]),
+    'not-before',
+  ],
+  [
+    'only the master that has the session offers work',
+    scene([request(1, 'b')], [builder('b')], [worker('w', {here: false})]),
+    'elsewhere',
+  ],
 ]
 for (const [truth, given, code] of reasons)
   test(truth, (t) => {
@@ -95,14 +127,22 @@ for (const [truth, given, code] of reasons)
 
 test('a request that cannot run does not hold up one behind it', (t) => {
   const {assignments} = assign(
-    scene([request(1, 'arm'), request(2, 'any')], [builder('arm', {requires: {arch: 'arm64'}}), builder('any')], [worker('w')]),
+    scene(
+      [request(1, 'arm'), request(2, 'any')],
+      [builder('arm', {requires: {arch: 'arm64'}}), builder('any')],
+      [worker('w')],
+    ),
   )
   t.deepEqual(assignments, [{request: '2', worker: 'w'}])
 })
 
 test('work goes to the worker with most room', (t) => {
   const {assignments} = assign(
-    scene([request(1, 'b')], [builder('b')], [worker('full', {maxBuilds: 4, running: 3}), worker('free', {maxBuilds: 4, running: 1})]),
+    scene(
+      [request(1, 'b')],
+      [builder('b')],
+      [worker('full', {maxBuilds: 4, running: 3}), worker('free', {maxBuilds: 4, running: 1})],
+    ),
   )
   t.deepEqual(assignments, [{request: '1', worker: 'free'}])
 })
@@ -116,25 +156,36 @@ test('older requests of a collapsing builder give way to the newest of their bra
     ),
   )
   t.deepEqual([...collapsed], [['1', '2']])
-  t.deepEqual(assignments.map((one) => one.request), ['2', '3'])
+  t.deepEqual(
+    assignments.map((one) => one.request),
+    ['2', '3'],
+  )
 })
 
 test('no worker is ever given more than it takes, and every request is assigned or says why not', (t) => {
   const states = fc.array(
-    fc.record({maxBuilds: fc.integer({min: 1, max: 4}), running: fc.integer({min: 0, max: 5}), connected: fc.boolean()}),
+    fc.record({
+      maxBuilds: fc.integer({min: 1, max: 4}),
+      running: fc.integer({min: 0, max: 5}),
+      connected: fc.boolean(),
+    }),
     {maxLength: 5},
   )
   fc.assert(
     fc.property(states, fc.integer({min: 0, max: 30}), (workers, count) => {
       const requests = Array.from({length: count}, (_, n) => request(n + 1, 'b'))
-      const given = scene(requests, [builder('b')], workers.map((one, n) => worker(`w${String(n)}`, one)))
+      const given = scene(
+        requests,
+        [builder('b')],
+        workers.map((one, n) => worker(`w${String(n)}`, one)),
+      )
       const {assignments, waiting} = assign(given)
       for (const one of given.workers) {
         const got = assignments.filter((assignment) => assignment.worker === one.name).length
         if (got > 0 && (!one.connected || one.running + got > one.maxBuilds)) return false
       }
       return requests.every(
-        ({id}) => assignments.some((one) => one.request === id) !== ((waiting.get(id)?.length ?? 0) > 0),
+        ({id}) => assignments.some((one) => one.request === id) !== (waiting.get(id)?.length ?? 0) > 0,
       )
     }),
   )

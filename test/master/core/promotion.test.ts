@@ -224,8 +224,12 @@ test('a carry merges what is missing, and is silent about the conflict it alread
 })
 
 test('copies run before carries, and feeders before what they feed', (t) => {
-  const named = (kind: 'fastForward' | 'merge', name: string, from: string, to: string): PromotionRule =>
-    ({...(kind === 'merge' ? carry : rule()), name, from, to})
+  const named = (kind: 'fastForward' | 'merge', name: string, from: string, to: string): PromotionRule => ({
+    ...(kind === 'merge' ? carry : rule()),
+    name,
+    from,
+    to,
+  })
   const rules = [
     named('merge', 'carry', 'stable', 'devel'),
     named('fastForward', 'lts', 'stable', 'lts'),

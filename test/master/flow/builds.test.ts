@@ -25,7 +25,17 @@ const started: Entry[] = [
 ]
 const ended = (result: 'success' | 'retry' | 'cancelled' = 'success'): Entry[] => [
   {entry: 'logEnded', at, step: 0, log: 'stdio', bytes: 6, lines: 1, crc32: crc32(text)},
-  {entry: 'stepEnded', at, step: 0, try: 1, outcome: {outcome: 'exited', code: 0}, result, summary: 'done', warnings: 0, final: true},
+  {
+    entry: 'stepEnded',
+    at,
+    step: 0,
+    try: 1,
+    outcome: {outcome: 'exited', code: 0},
+    result,
+    summary: 'done',
+    warnings: 0,
+    final: true,
+  },
   {entry: 'buildEnded', at, result, summary: ''},
 ]
 const journal = [...started, ...ended()]
@@ -55,38 +65,54 @@ async function given(t: ExecutionContext, store: Store, graceMs?: number) {
         }),
       ),
     one: async () => {
-      const [row] = await store.query<{state: string; result: string; attempt: string | null; attempts_lost: number; summary: string}>(
-        'SELECT state, result, attempt, attempts_lost, summary FROM builds ORDER BY id LIMIT 1',
-      )
+      const [row] = await store.query<{
+        state: string
+        result: string
+        attempt: string | null
+        attempts_lost: number
+        summary: string
+      }>('SELECT state, result, attempt, attempts_lost, summary FROM builds ORDER BY id LIMIT 1')
       return row
     },
   }
 }
 
-eachDatabase('a build is offered, recorded as it happens, and ends its request and buildset', async (t, store) => {
-  const g = await given(t, store)
-  const {buildset} = await g.submit()
-  const worker = new ScriptedWorker(g.sessions, 'w')
-  await worker.attach()
-  await g.claim()
-  const [offer] = worker.offers()
-  t.is(offer?.plan.builder, 'b')
-  const attempt = offer?.attempt ?? ''
-  await worker.accept(attempt)
-  await worker.journal(attempt, journal, 1, bodies)
-  await g.build()
-  t.is(worker.applied(attempt), journal.length)
-  t.like(await g.one(), {state: 'finished', result: 'success'})
-  const [set] = await store.query('SELECT result, completed_at FROM buildsets WHERE id = $1', [buildset])
-  t.is(set?.result, 'success')
-  const [log] = await store.query('SELECT bytes, lines, complete, crc32 FROM logs')
-  t.deepEqual(log, {bytes: '6', lines: '1', complete: true, crc32: String(crc32(text))})
-  const events = await store.query(`SELECT type FROM events WHERE type ~ '^(request|build|step)' ORDER BY id`)
-  t.deepEqual(
-    events.map((event) => event.type),
-    ['request.added', 'build.started', 'step.started', 'step.finished', 'build.finished', 'buildset.finished'],
-  )
-})
+eachDatabase(
+  'a build is offered, recorded as it happens, and ends its request and buildset',
+  async (t, store) => {
+    const g = await given(t, store)
+    const {buildset} = await g.submit()
+    const worker = new ScriptedWorker(g.sessions, 'w')
+    await worker.attach()
+    await g.claim()
+    const [offer] = worker.offers()
+    t.is(offer?.plan.builder, 'b')
+    const attempt = offer?.attempt ?? ''
+    await worker.accept(attempt)
+    await worker.journal(attempt, journal, 1, bodies)
+    await g.build()
+    t.is(worker.applied(attempt), journal.length)
+    t.like(await g.one(), {state: 'finished', result: 'success'})
+    const [set] = await store.query('SELECT result, completed_at FROM buildsets WHERE id = $1', [buildset])
+    t.is(set?.result, 'success')
+    const [log] = await store.query('SELECT bytes, lines, complete, crc32 FROM logs')
+    t.deepEqual(log, {bytes: '6', lines: '1', complete: true, crc32: String(crc32(text))})
+    const events = await store.query(
+      `SELECT type FROM events WHERE type ~ '^(request|build|step)' ORDER BY id`,
+    )
+    t.deepEqual(
+      events.map((event) => event.type),
+      [
+        'request.added',
+        'build.started',
+        'step.started',
+        'step.finished',
+        'build.finished',
+        'buildset.finished',
+      ],
+    )
+  },
+)
 
 eachDatabase('entries sent twice have their effect once', async (t, store) => {
   const g = await given(t, store)
@@ -104,53 +130,65 @@ eachDatabase('entries sent twice have their effect once', async (t, store) => {
   const [log] = await store.query('SELECT bytes, segments FROM logs')
   t.deepEqual(log, {bytes: '6', segments: 1})
   const events = await store.query(`SELECT type FROM events WHERE type LIKE 'build.%' ORDER BY id`)
-  t.deepEqual(events.map((event) => event.type), ['build.started', 'build.finished'])
+  t.deepEqual(
+    events.map((event) => event.type),
+    ['build.started', 'build.finished'],
+  )
 })
 
-eachDatabase('an attempt that is not effective any more is told to stop, and changes nothing', async (t, store) => {
-  const g = await given(t, store)
-  await g.submit()
-  const old = new ScriptedWorker(g.sessions, 'old')
-  await old.attach()
-  await g.claim()
-  const attempt = old.offers()[0]?.attempt ?? ''
-  await old.journal(attempt, started, 1, bodies)
-  await g.build()
-  await old.detach()
-  await store.query(`UPDATE workers SET seen_at = now() - interval '1 hour'`)
-  const sweeping = await given(t, store)
-  await sweeping.build()
-  t.like(await g.one(), {state: 'pending', attempt: null, attempts_lost: 1})
-  const young = new ScriptedWorker(g.sessions, 'young')
-  await young.attach()
-  await g.claim()
-  const second = young.offers()[0]?.attempt ?? ''
-  t.true(Number(second) > Number(attempt), 'the fencing number grows')
-  const back = await old.attach([{attempt, last: 6, applied: 3}])
-  t.is(back.welcome.attempts[0]?.verdict, 'stop')
-  await old.journal(attempt, ended(), 4)
-  await g.build()
-  t.true(old.told.some((message) => message.say === 'stop' && message.attempt === attempt))
-  t.like(await g.one(), {attempt: second, result: null})
-  const [refused] = await store.query('SELECT refused FROM attempts WHERE id = $1', [attempt])
-  t.true(Number(refused?.refused) > 0)
-})
-
-eachDatabase('a lost attempt becomes another attempt of the same build, and too many losses end it', async (t, store) => {
-  const g = await given(t, store)
-  await g.submit()
-  const worker = new ScriptedWorker(g.sessions, 'w')
-  await worker.attach()
-  for (let n = 0; n < 3; n++) {
+eachDatabase(
+  'an attempt that is not effective any more is told to stop, and changes nothing',
+  async (t, store) => {
+    const g = await given(t, store)
+    await g.submit()
+    const old = new ScriptedWorker(g.sessions, 'old')
+    await old.attach()
     await g.claim()
-    const attempt = worker.offers()[n]?.attempt ?? ''
-    await worker.journal(attempt, [started[0] as Entry, {entry: 'buildEnded', at, result: 'retry', summary: 'the host restarted'}])
+    const attempt = old.offers()[0]?.attempt ?? ''
+    await old.journal(attempt, started, 1, bodies)
     await g.build()
-  }
-  t.like(await g.one(), {state: 'finished', result: 'exception', attempts_lost: 3})
-  const [count] = await store.query('SELECT count(*)::int AS builds FROM builds')
-  t.is(count?.builds, 1)
-})
+    await old.detach()
+    await store.query(`UPDATE workers SET seen_at = now() - interval '1 hour'`)
+    const sweeping = await given(t, store)
+    await sweeping.build()
+    t.like(await g.one(), {state: 'pending', attempt: null, attempts_lost: 1})
+    const young = new ScriptedWorker(g.sessions, 'young')
+    await young.attach()
+    await g.claim()
+    const second = young.offers()[0]?.attempt ?? ''
+    t.true(Number(second) > Number(attempt), 'the fencing number grows')
+    const back = await old.attach([{attempt, last: 6, applied: 3}])
+    t.is(back.welcome.attempts[0]?.verdict, 'stop')
+    await old.journal(attempt, ended(), 4)
+    await g.build()
+    t.true(old.told.some((message) => message.say === 'stop' && message.attempt === attempt))
+    t.like(await g.one(), {attempt: second, result: null})
+    const [refused] = await store.query('SELECT refused FROM attempts WHERE id = $1', [attempt])
+    t.true(Number(refused?.refused) > 0)
+  },
+)
+
+eachDatabase(
+  'a lost attempt becomes another attempt of the same build, and too many losses end it',
+  async (t, store) => {
+    const g = await given(t, store)
+    await g.submit()
+    const worker = new ScriptedWorker(g.sessions, 'w')
+    await worker.attach()
+    for (let n = 0; n < 3; n++) {
+      await g.claim()
+      const attempt = worker.offers()[n]?.attempt ?? ''
+      await worker.journal(attempt, [
+        started[0] as Entry,
+        {entry: 'buildEnded', at, result: 'retry', summary: 'the host restarted'},
+      ])
+      await g.build()
+    }
+    t.like(await g.one(), {state: 'finished', result: 'exception', attempts_lost: 3})
+    const [count] = await store.query('SELECT count(*)::int AS builds FROM builds')
+    t.is(count?.builds, 1)
+  },
+)
 
 eachDatabase('a declined or unanswered offer goes back to the queue without blame', async (t, store) => {
   const g = await given(t, store)
@@ -181,43 +219,59 @@ eachDatabase('a journal with a hole is not applied, and the session begins anew'
   t.regex(worker.closed ?? '', /came after 0/)
 })
 
-eachDatabase('a cancel wish reaches the worker, and a build that nobody holds is cancelled at once', async (t, store) => {
-  const g = await given(t, store)
-  await g.submit()
-  const worker = new ScriptedWorker(g.sessions, 'w')
-  await worker.attach()
-  await g.claim()
-  const attempt = worker.offers()[0]?.attempt ?? ''
-  await worker.journal(attempt, started, 1, bodies)
-  await g.build()
-  await store.query(`UPDATE builds SET cancel = '{"by": "ann", "reason": "wrong branch", "at": "2026-01-01T00:00:00Z"}'`)
-  g.world.bells.ring('cancels')
-  await new Promise((resolve) => setTimeout(resolve, 20))
-  await g.build()
-  t.true(worker.told.some((message) => message.say === 'cancel' && message.reason === 'wrong branch'))
-  await worker.detach()
-  await store.query(`UPDATE workers SET seen_at = now() - interval '1 hour'`)
-  const sweeping = await given(t, store)
-  await sweeping.build()
-  t.like(await g.one(), {state: 'finished', result: 'cancelled'})
-})
+eachDatabase(
+  'a cancel wish reaches the worker, and a build that nobody holds is cancelled at once',
+  async (t, store) => {
+    const g = await given(t, store)
+    await g.submit()
+    const worker = new ScriptedWorker(g.sessions, 'w')
+    await worker.attach()
+    await g.claim()
+    const attempt = worker.offers()[0]?.attempt ?? ''
+    await worker.journal(attempt, started, 1, bodies)
+    await g.build()
+    await store.query(
+      `UPDATE builds SET cancel = '{"by": "ann", "reason": "wrong branch", "at": "2026-01-01T00:00:00Z"}'`,
+    )
+    g.world.bells.ring('cancels')
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    await g.build()
+    t.true(worker.told.some((message) => message.say === 'cancel' && message.reason === 'wrong branch'))
+    await worker.detach()
+    await store.query(`UPDATE workers SET seen_at = now() - interval '1 hour'`)
+    const sweeping = await given(t, store)
+    await sweeping.build()
+    t.like(await g.one(), {state: 'finished', result: 'cancelled'})
+  },
+)
 
-eachDatabase('secrets go beside the plan and are nowhere in the database; one that is missing ends the build by name', async (t, store) => {
-  const g = await given(t, store)
-  await g.submit('s')
-  await g.submit('m')
-  const worker = new ScriptedWorker(g.sessions, 'w')
-  await worker.attach([], 2)
-  await g.claim()
-  t.deepEqual(worker.offers().map((offer) => offer.secrets), [{key: 's3cret'}])
-  const [plans] = await store.query<{plans: string}>('SELECT string_agg(plan::text, $1) AS plans FROM attempts', [' '])
-  t.false(plans?.plans.includes('s3cret'))
-  const [missing] = await store.query(`SELECT result, summary FROM builds WHERE builder = 'm'`)
-  t.is(missing?.result, 'exception')
-  t.regex(String(missing?.summary), /nowhere/)
-  const [open] = await store.query(`SELECT count(*)::int AS open FROM attempts WHERE state IN ('offered', 'running')`)
-  t.is(open?.open, 1)
-})
+eachDatabase(
+  'secrets go beside the plan and are nowhere in the database; one that is missing ends the build by name',
+  async (t, store) => {
+    const g = await given(t, store)
+    await g.submit('s')
+    await g.submit('m')
+    const worker = new ScriptedWorker(g.sessions, 'w')
+    await worker.attach([], 2)
+    await g.claim()
+    t.deepEqual(
+      worker.offers().map((offer) => offer.secrets),
+      [{key: 's3cret'}],
+    )
+    const [plans] = await store.query<{plans: string}>(
+      'SELECT string_agg(plan::text, $1) AS plans FROM attempts',
+      [' '],
+    )
+    t.false(plans?.plans.includes('s3cret'))
+    const [missing] = await store.query(`SELECT result, summary FROM builds WHERE builder = 'm'`)
+    t.is(missing?.result, 'exception')
+    t.regex(String(missing?.summary), /nowhere/)
+    const [open] = await store.query(
+      `SELECT count(*)::int AS open FROM attempts WHERE state IN ('offered', 'running')`,
+    )
+    t.is(open?.open, 1)
+  },
+)
 
 eachDatabase('a waiting request says why', async (t, store) => {
   const g = await given(t, store)

@@ -66,7 +66,9 @@ PUT /worker/artifacts/:sha256 worker
 const roles: readonly Role[] = ['viewer', 'developer', 'operator', 'admin']
 
 eachFront('every route has the policy that is written down for it', async (t, {app}) => {
-  const found = app.policies.filter(({method}) => method !== 'HEAD').map(({method, url, policy}) => `${method} ${url} ${policy}`)
+  const found = app.policies
+    .filter(({method}) => method !== 'HEAD')
+    .map(({method, url, policy}) => `${method} ${url} ${policy}`)
   t.deepEqual(found.sort(), [...policies].sort())
   for (const {url, policy} of app.policies.filter(({method}) => method === 'HEAD'))
     t.true(policies.includes(`GET ${url} ${policy}`), `HEAD ${url} has the policy of its GET`)
@@ -82,17 +84,29 @@ eachFront('a role opens what it and lower roles may do, and nothing above', asyn
   for (const line of policies) {
     const [method, pattern = '', policy] = line.split(' ')
     if (method === 'GET' && /events|follow|worker$/.test(pattern)) continue
-    const url = pattern.replace(':id', '999').replace(/:[a-z0-9]+/g, 'nothing').replace('/*', '/')
+    const url = pattern
+      .replace(':id', '999')
+      .replace(/:[a-z0-9]+/g, 'nothing')
+      .replace('/*', '/')
     for (const role of roles) {
-      const {statusCode} = await front.ask({method: method as 'GET', url, as: role})
-      const mayPass = policy === 'open' || policy === 'hook' || policy === 'read' || (policy !== 'worker' && roles.indexOf(role) >= roles.indexOf(policy as Role))
+      const {statusCode} = await front.ask({method, url, as: role})
+      const mayPass =
+        policy === 'open' ||
+        policy === 'hook' ||
+        policy === 'read' ||
+        (policy !== 'worker' && roles.indexOf(role) >= roles.indexOf(policy as Role))
       t.is(statusCode === 403, !mayPass, `${role} ${line}: ${statusCode}`)
       t.not(statusCode, 500, line)
     }
-    const nobody = await front.ask({method: method as 'GET', url})
-    t.is(nobody.statusCode === 401, !['open', 'read'].includes(policy ?? '') && !(policy === 'hook'), `nobody ${line}: ${nobody.statusCode}`)
-    const worker = await front.ask({method: method as 'GET', url, as: 'worker'})
-    if (!['open', 'read', 'hook', 'worker'].includes(policy ?? '')) t.is(worker.statusCode, 403, `worker ${line}`)
+    const nobody = await front.ask({method, url})
+    t.is(
+      nobody.statusCode === 401,
+      !['open', 'read'].includes(policy ?? '') && !(policy === 'hook'),
+      `nobody ${line}: ${nobody.statusCode}`,
+    )
+    const worker = await front.ask({method, url, as: 'worker'})
+    if (!['open', 'read', 'hook', 'worker'].includes(policy ?? ''))
+      t.is(worker.statusCode, 403, `worker ${line}`)
   }
 })
 
@@ -141,62 +155,111 @@ eachFront(
     for (const url of spellings) {
       const answer = await front.ask({url, headers: {accept: '*/*'}})
       t.false(/"builder"|root:|"private"/.test(answer.body), url)
-      t.true([400, 401, 403, 404].includes(answer.statusCode) || String(answer.headers['content-type']).startsWith('text/html'), `${url}: ${answer.statusCode}`)
+      t.true(
+        [400, 401, 403, 404].includes(answer.statusCode) ||
+          String(answer.headers['content-type']).startsWith('text/html'),
+        `${url}: ${answer.statusCode}`,
+      )
     }
   },
   {access: {read: 'closed'}},
 )
 
 eachFront('a wrong, malformed or revoked token opens nothing', async (t, front) => {
-  const wrong = ['Bearer ostler_u_wrong', 'Bearer ', 'Basic YTpi', 'Bearer a b', `Bearer ${front.tokens.admin}x`, 'ostler_u_x']
+  const wrong = [
+    'Bearer ostler_u_wrong',
+    'Bearer ',
+    'Basic YTpi',
+    'Bearer a b',
+    `Bearer ${front.tokens.admin}x`,
+    'ostler_u_x',
+  ]
   for (const authorization of wrong) {
     const answer = await front.ask({url: '/api/v1/tokens', headers: {authorization}})
     t.is(answer.statusCode, 401, authorization)
     t.true(String(answer.headers['content-type']).startsWith('application/problem+json'))
   }
   // One that is sent but wrong is told so, also where nobody needs one.
-  t.is((await front.ask({url: '/api/v1/builders', headers: {authorization: 'Bearer ostler_u_wrong'}})).statusCode, 401)
-  const {items} = (await front.ask({url: '/api/v1/tokens', as: 'admin'})).json<{items: {id: string; name: string}[]}>()
+  t.is(
+    (await front.ask({url: '/api/v1/builders', headers: {authorization: 'Bearer ostler_u_wrong'}}))
+      .statusCode,
+    401,
+  )
+  const {items} = (await front.ask({url: '/api/v1/tokens', as: 'admin'})).json<{
+    items: {id: string; name: string}[]
+  }>()
   const developer = items.find((token) => token.name === 'developer')
-  t.is((await front.ask({method: 'DELETE', url: `/api/v1/tokens/${developer?.id}`, as: 'admin'})).statusCode, 204)
+  t.is(
+    (await front.ask({method: 'DELETE', url: `/api/v1/tokens/${developer?.id}`, as: 'admin'})).statusCode,
+    204,
+  )
   t.is((await front.ask({url: '/api/v1/builders', as: 'developer'})).statusCode, 401)
-  t.is((await front.ask({method: 'DELETE', url: `/api/v1/tokens/${developer?.id}`, as: 'admin'})).statusCode, 404)
+  t.is(
+    (await front.ask({method: 'DELETE', url: `/api/v1/tokens/${developer?.id}`, as: 'admin'})).statusCode,
+    404,
+  )
 })
 
-eachFront('a session opens with a token, acts only for pages of our own origin, and ends', async (t, front) => {
-  const {request} = await addBuild(front, null)
-  const host = {host: 'ci.example.org'}
-  const login = await front.ask({method: 'POST', url: '/api/v1/session', payload: {token: front.tokens.developer}, headers: host})
-  t.is(login.statusCode, 200)
-  t.like(login.json(), {name: 'developer', role: 'developer'})
-  const [cookie] = login.cookies
-  t.like(cookie, {name: 'ostler', httpOnly: true, sameSite: 'Lax', path: '/'})
-  const headers = {...host, cookie: `ostler=${cookie?.value}`}
-  const url = `/api/v1/requests/${request}/cancel`
-  const origins: [string, Record<string, string>, boolean][] = [
-    ['ours', {origin: 'http://ci.example.org'}, true],
-    ['another', {origin: 'http://evil.example.org'}, false],
-    ['another port', {origin: 'http://ci.example.org:8080'}, false],
-    ['an opaque one', {origin: 'null'}, false],
-    ['none at all', {}, false],
-    ['the browser says the same site', {'sec-fetch-site': 'same-site'}, false],
-    ['the browser says the same origin', {'sec-fetch-site': 'same-origin'}, true],
-  ]
-  for (const [what, origin, passes] of origins) {
-    const answer = await front.ask({method: 'POST', url, headers: {...headers, ...origin}})
-    t.is(answer.statusCode !== 403, passes, what)
-  }
-  t.is((await front.ask({url: '/api/v1/session', headers})).json<{name: string}>().name, 'developer')
-  const foreignLogin = await front.ask({method: 'POST', url: '/api/v1/session', payload: {token: front.tokens.admin}, headers: {...host, origin: 'http://evil.example.org'}})
-  t.is(foreignLogin.statusCode, 403)
-  t.is((await front.ask({method: 'DELETE', url: '/api/v1/session', headers: {...headers, origin: 'http://ci.example.org'}})).statusCode, 204)
-  t.is((await front.ask({url: '/api/v1/session', headers})).json<{name: string | null}>().name, null)
-})
+eachFront(
+  'a session opens with a token, acts only for pages of our own origin, and ends',
+  async (t, front) => {
+    const {request} = await addBuild(front, null)
+    const host = {host: 'ci.example.org'}
+    const login = await front.ask({
+      method: 'POST',
+      url: '/api/v1/session',
+      payload: {token: front.tokens.developer},
+      headers: host,
+    })
+    t.is(login.statusCode, 200)
+    t.like(login.json(), {name: 'developer', role: 'developer'})
+    const [cookie] = login.cookies
+    t.like(cookie, {name: 'ostler', httpOnly: true, sameSite: 'Lax', path: '/'})
+    const headers = {...host, cookie: `ostler=${cookie?.value}`}
+    const url = `/api/v1/requests/${request}/cancel`
+    const origins: [string, Record<string, string>, boolean][] = [
+      ['ours', {origin: 'http://ci.example.org'}, true],
+      ['another', {origin: 'http://evil.example.org'}, false],
+      ['another port', {origin: 'http://ci.example.org:8080'}, false],
+      ['an opaque one', {origin: 'null'}, false],
+      ['none at all', {}, false],
+      ['the browser says the same site', {'sec-fetch-site': 'same-site'}, false],
+      ['the browser says the same origin', {'sec-fetch-site': 'same-origin'}, true],
+    ]
+    for (const [what, origin, passes] of origins) {
+      const answer = await front.ask({method: 'POST', url, headers: {...headers, ...origin}})
+      t.is(answer.statusCode !== 403, passes, what)
+    }
+    t.is((await front.ask({url: '/api/v1/session', headers})).json<{name: string}>().name, 'developer')
+    const foreignLogin = await front.ask({
+      method: 'POST',
+      url: '/api/v1/session',
+      payload: {token: front.tokens.admin},
+      headers: {...host, origin: 'http://evil.example.org'},
+    })
+    t.is(foreignLogin.statusCode, 403)
+    t.is(
+      (
+        await front.ask({
+          method: 'DELETE',
+          url: '/api/v1/session',
+          headers: {...headers, origin: 'http://ci.example.org'},
+        })
+      ).statusCode,
+      204,
+    )
+    t.is((await front.ask({url: '/api/v1/session', headers})).json<{name: string | null}>().name, null)
+  },
+)
 
 eachFront(
   'over https the cookie belongs to this host alone',
   async (t, front) => {
-    const login = await front.ask({method: 'POST', url: '/api/v1/session', payload: {token: front.tokens.viewer}})
+    const login = await front.ask({
+      method: 'POST',
+      url: '/api/v1/session',
+      payload: {token: front.tokens.viewer},
+    })
     t.like(login.cookies[0], {name: '__Host-ostler', secure: true, path: '/', httpOnly: true})
     t.is(login.cookies[0]?.domain, undefined)
     t.truthy(login.headers['strict-transport-security'])
@@ -207,7 +270,13 @@ eachFront(
 eachFront('guessing tokens at the login is slowed down, and tells nothing', async (t, front) => {
   const answers = []
   for (let n = 0; n < 12; n++)
-    answers.push(await front.ask({method: 'POST', url: '/api/v1/session', payload: {token: n % 2 ? 'ostler_u_x' : front.tokens.worker}}))
+    answers.push(
+      await front.ask({
+        method: 'POST',
+        url: '/api/v1/session',
+        payload: {token: n % 2 ? 'ostler_u_x' : front.tokens.worker},
+      }),
+    )
   t.is(new Set(answers.slice(0, 10).map((answer) => answer.body)).size, 1)
   t.is(answers[11]?.statusCode, 429)
   t.is(answers[11]?.json<{code: string}>().code, 'too-many')
@@ -215,7 +284,11 @@ eachFront('guessing tokens at the login is slowed down, and tells nothing', asyn
 
 eachFront('answers carry the headers that keep pages safe', async (t, front) => {
   const {headers} = await front.ask({url: '/api/v1/builders'})
-  t.true(String(headers['content-security-policy']).startsWith("default-src 'self';style-src 'self' 'unsafe-inline';img-src 'self' data:"))
+  t.true(
+    String(headers['content-security-policy']).startsWith(
+      "default-src 'self';style-src 'self' 'unsafe-inline';img-src 'self' data:",
+    ),
+  )
   t.is(headers['x-content-type-options'], 'nosniff')
 })
 

@@ -53,9 +53,30 @@ export const config: Config = {
       pollIntervalMs: 60_000,
       credentials: {user: null, password: null, sshKey: null},
     },
-    {kind: 'webhook', name: 'forge', dialect: 'gitea', secret: {secret: 'forge-hook'}, repositories: [], wakes: null},
-    {kind: 'webhook', name: 'hub', dialect: 'github', secret: {secret: 'forge-hook'}, repositories: [], wakes: null},
-    {kind: 'webhook', name: 'lab', dialect: 'gitlab', secret: {secret: 'forge-hook'}, repositories: [], wakes: null},
+    {
+      kind: 'webhook',
+      name: 'forge',
+      dialect: 'gitea',
+      secret: {secret: 'forge-hook'},
+      repositories: [],
+      wakes: null,
+    },
+    {
+      kind: 'webhook',
+      name: 'hub',
+      dialect: 'github',
+      secret: {secret: 'forge-hook'},
+      repositories: [],
+      wakes: null,
+    },
+    {
+      kind: 'webhook',
+      name: 'lab',
+      dialect: 'gitlab',
+      secret: {secret: 'forge-hook'},
+      repositories: [],
+      wakes: null,
+    },
   ],
   workers: [{name: 'bob', labels: {os: 'linux'}, maxBuilds: 2, missingTimeoutMs: null}],
   builders: [builder('linux'), builder('bsd')],
@@ -71,17 +92,55 @@ export const config: Config = {
       source: 'sample',
       branch: 'main',
       parameters: [
-        {name: 'issue', kind: 'integer', label: 'Issue', required: true, default: null, choices: [], pattern: null, min: 1, max: 99},
-        {name: 'flavour', kind: 'choice', label: 'Flavour', required: false, default: 'plain', choices: ['plain', 'extra'], pattern: null, min: null, max: null},
+        {
+          name: 'issue',
+          kind: 'integer',
+          label: 'Issue',
+          required: true,
+          default: null,
+          choices: [],
+          pattern: null,
+          min: 1,
+          max: 99,
+        },
+        {
+          name: 'flavour',
+          kind: 'choice',
+          label: 'Flavour',
+          required: false,
+          default: 'plain',
+          choices: ['plain', 'extra'],
+          pattern: null,
+          min: null,
+          max: null,
+        },
       ],
     },
-    {kind: 'singleBranch', name: 'main', builders: ['linux'], properties: {}, priority: 0, reason: null, source: 'sample', branch: 'main', treeStableTimerMs: 5000, files: []},
+    {
+      kind: 'singleBranch',
+      name: 'main',
+      builders: ['linux'],
+      properties: {},
+      priority: 0,
+      reason: null,
+      source: 'sample',
+      branch: 'main',
+      treeStableTimerMs: 5000,
+      files: [],
+    },
   ],
   promotions: {
     schedule: null,
     committer: {name: 'Ostler', email: 'ostler@example.org'},
     rules: [
-      {kind: 'fastForward', name: 'stable', source: 'sample', from: 'main', to: 'stable', green: {builders: ['linux'], policy: 'latestFinished', accept: ['success'], origins: ['scheduler']}},
+      {
+        kind: 'fastForward',
+        name: 'stable',
+        source: 'sample',
+        from: 'main',
+        to: 'stable',
+        green: {builders: ['linux'], policy: 'latestFinished', accept: ['success'], origins: ['scheduler']},
+      },
     ],
   },
   reporters: [],
@@ -101,15 +160,31 @@ export interface Front {
 }
 
 /** Runs a test with a front door, on each database. */
-export function eachFront(title: string, run: (t: ExecutionContext, front: Front) => Promise<unknown>, change: Partial<Config> = {}): void {
-  eachDatabase(title, async (t, store, place) => await withFront(store, place, change, (front) => run(t, front)))
+export function eachFront(
+  title: string,
+  run: (t: ExecutionContext, front: Front) => Promise<unknown>,
+  change: Partial<Config> = {},
+): void {
+  eachDatabase(
+    title,
+    async (t, store, place) => await withFront(store, place, change, (front) => run(t, front)),
+  )
 }
 
-async function withFront(store: Store, place: Place, change: Partial<Config>, run: (front: Front) => Promise<unknown>): Promise<void> {
+async function withFront(
+  store: Store,
+  place: Place,
+  change: Partial<Config>,
+  run: (front: Front) => Promise<unknown>,
+): Promise<void> {
   const webDirectory = path.join(place.stateDir, 'web')
   await mkdir(path.join(webDirectory, 'assets'), {recursive: true})
   const bells = await openBells(store, 'test-master')
-  const settings = {config: {...config, ...change}, version: '1', secrets: new Secrets(null, {OSTLER_SECRET_FORGE_HOOK: hookSecret})}
+  const settings = {
+    config: {...config, ...change},
+    version: '1',
+    secrets: new Secrets(null, {OSTLER_SECRET_FORGE_HOOK: hookSecret}),
+  }
   const world = {
     master: 'test-master',
     store,
@@ -147,7 +222,10 @@ async function withFront(store: Store, place: Place, change: Partial<Config>, ru
       bells,
       tokens,
       ask: ({as, ...how}) =>
-        app.inject({...how, headers: {...how.headers, ...(as ? {authorization: `Bearer ${tokens[as]}`} : {})}}),
+        app.inject({
+          ...how,
+          headers: {...how.headers, ...(as ? {authorization: `Bearer ${tokens[as]}`} : {})},
+        }),
       listen: () => app.listen({host: '127.0.0.1', port: 0}),
     })
   } finally {
@@ -160,11 +238,20 @@ async function withFront(store: Store, place: Place, change: Partial<Config>, ru
 export async function addBuild(
   {store, needs}: Front,
   text: string | null,
-  {complete = true, builder: name = 'linux', result = 'success', startedAt = new Date(Date.now() - 60_000)} = {},
+  {
+    complete = true,
+    builder: name = 'linux',
+    result = 'success',
+    startedAt = new Date(Date.now() - 60_000),
+  } = {},
 ) {
-  const one = async (sql: string, values: unknown[]) => ((await store.query<{id: string}>(sql, values))[0] as {id: string}).id
+  const one = async (sql: string, values: unknown[]) =>
+    ((await store.query<{id: string}>(sql, values))[0] as {id: string}).id
   const stamps = JSON.stringify([{repository: 'sample', branch: 'main', revision: null}])
-  const buildset = await one(`INSERT INTO buildsets (reason, origin, source_stamps, properties) VALUES ('why', 'scheduler', $1, '{"asked": 1}') RETURNING id`, [stamps])
+  const buildset = await one(
+    `INSERT INTO buildsets (reason, origin, source_stamps, properties) VALUES ('why', 'scheduler', $1, '{"asked": 1}') RETURNING id`,
+    [stamps],
+  )
   const request = await one(
     `INSERT INTO requests (buildset_id, builder, state, result) VALUES ($1, $2, 'finished', 'success') RETURNING id`,
     [buildset, name],
@@ -183,13 +270,21 @@ export async function addBuild(
     `INSERT INTO steps (build_id, attempt, number, name, kind, state, result, started_at) VALUES ($1, $2, 0, 'test', 'shell', 'finished', 'success', now())`,
     [build, attempt],
   )
-  const log = await one(`INSERT INTO logs (build_id, attempt, step, name) VALUES ($1, $2, 0, 'stdio') RETURNING id`, [build, attempt])
+  const log = await one(
+    `INSERT INTO logs (build_id, attempt, step, name) VALUES ($1, $2, 0, 'stdio') RETURNING id`,
+    [build, attempt],
+  )
   if (text !== null) await growLog({store, needs}, log, text, complete)
   return {build, buildset, request, attempt, log}
 }
 
 /** Adds text to a log, as the stage that records journals does. */
-export async function growLog({store, needs}: Pick<Front, 'store' | 'needs'>, id: string, text: string, complete: boolean): Promise<void> {
+export async function growLog(
+  {store, needs}: Pick<Front, 'store' | 'needs'>,
+  id: string,
+  text: string,
+  complete: boolean,
+): Promise<void> {
   const {readLog} = await import('../../../master/world/store/views/logs.ts')
   const log = await readLog(store, id)
   if (!log) throw new Error(`no log ${id}`)

@@ -56,21 +56,28 @@ const files = async (t: {teardown: (f: () => Promise<void>) => void}) => {
   return new LogFiles(root)
 }
 
-const textBytes = fc.uint8Array({minLength: 1, maxLength: 60}).map((bytes) => Buffer.from(bytes.map((byte) => (byte % 7 === 0 ? 10 : byte))))
+const textBytes = fc
+  .uint8Array({minLength: 1, maxLength: 60})
+  .map((bytes) => Buffer.from(bytes.map((byte) => (byte % 7 === 0 ? 10 : byte))))
 
 test('a log is one gzip member at every moment, and any of its lines can be read', async (t) => {
   const store = await files(t)
   let attempt = 1
   await fc.assert(
-    fc.asyncProperty(fc.array(textBytes, {minLength: 1, maxLength: 8}), fc.nat(40), fc.nat(5), async (texts, from, count) => {
-      const log = await write(store, empty(String(attempt++)), texts)
-      const whole = Buffer.concat(texts)
-      if (!gunzipSync(await collect(store.readGzip(log))).equals(whole)) return false
-      const lines = whole.toString('latin1').split(/(?<=\n)/)
-      const wanted = lines.slice(from, from + count).join('')
-      const {text} = await store.readLines(log, from, count)
-      return text.toString('latin1') === wanted
-    }),
+    fc.asyncProperty(
+      fc.array(textBytes, {minLength: 1, maxLength: 8}),
+      fc.nat(40),
+      fc.nat(5),
+      async (texts, from, count) => {
+        const log = await write(store, empty(String(attempt++)), texts)
+        const whole = Buffer.concat(texts)
+        if (!gunzipSync(await collect(store.readGzip(log))).equals(whole)) return false
+        const lines = whole.toString('latin1').split(/(?<=\n)/)
+        const wanted = lines.slice(from, from + count).join('')
+        const {text} = await store.readLines(log, from, count)
+        return text.toString('latin1') === wanted
+      },
+    ),
     {numRuns: 60},
   )
   t.pass()
@@ -87,14 +94,22 @@ test('bytes of a write that was never committed are written over', async (t) => 
 
 test('a line that spans segments without a line feed is found whole', async (t) => {
   const store = await files(t)
-  const log = await write(store, empty('1'), ['a\nb', 'c', 'd', 'e\nf\n'].map((text) => Buffer.from(text)))
+  const log = await write(
+    store,
+    empty('1'),
+    ['a\nb', 'c', 'd', 'e\nf\n'].map((text) => Buffer.from(text)),
+  )
   t.is((await store.readLines(log, 1, 1)).text.toString(), 'bcde\n')
   t.is((await store.readLines(log, 2, 9)).text.toString(), 'f\n')
 })
 
 test('search tells line numbers, whatever the case and wherever segments are cut', async (t) => {
   const store = await files(t)
-  const log = await write(store, empty('1'), ['fine\nERR', 'OR: x\nfine\nerror\n'].map((text) => Buffer.from(text)))
+  const log = await write(
+    store,
+    empty('1'),
+    ['fine\nERR', 'OR: x\nfine\nerror\n'].map((text) => Buffer.from(text)),
+  )
   t.deepEqual(await store.search(log, 'error', 0, 10), [1, 3])
 })
 

@@ -21,7 +21,12 @@ import {StepList, Tests} from './steps.tsx'
 export function BuildPage({id}: {id: string}) {
   const key = ['build', id]
   const build = useQuery({queryKey: key, queryFn: () => read.build(id)})
-  const steps = useQuery({queryKey: [...key, 'steps'], queryFn: () => read.steps(id)})
+  const steps = useQuery({
+    queryKey: [...key, 'steps'],
+    queryFn: () => read.steps(id),
+    // No event tells of a log's first bytes.
+    refetchInterval: ({state}) => (state.data?.items.some(isSilent) ? 1000 : false),
+  })
   useRefreshed(
     key,
     ({data, type}) => data['build'] === id || (type === 'build.started' && build.data?.state === 'pending'),
@@ -30,6 +35,8 @@ export function BuildPage({id}: {id: string}) {
     <Answered question={build}>{(known) => <Shown build={known} steps={steps.data?.items ?? []} />}</Answered>
   )
 }
+
+const isSilent = ({state, logs}: Step) => state === 'running' && logs.length === 0
 
 function Shown({build, steps}: {build: Build; steps: readonly Step[]}) {
   useTitle(`${build.builder} #${String(build.number)}`)
@@ -63,7 +70,7 @@ function Shown({build, steps}: {build: Build; steps: readonly Step[]}) {
             />
           )}
           {step?.tests && <Tests tests={step.tests} />}
-          {log && step ? (
+          {log ? (
             <LogViewer
               key={log.id}
               log={log}

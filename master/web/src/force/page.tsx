@@ -1,11 +1,11 @@
 // A form made from a force scheduler's parameters.
 import {useMutation, useQuery} from '@tanstack/react-query'
-import {useState, type FormEvent} from 'react'
+import {useState, type SubmitEvent} from 'react'
 import {Link, useSearch} from 'wouter'
 import type {Scheduler} from '../../../http/shapes.ts'
 import {problemsAt, readForm, type Problem} from '../../core/form.ts'
 import {act, read, Refused} from '../api.ts'
-import {NeedsRole, Trouble} from '../frame/acting.tsx'
+import {NeedsRole, textIn, Trouble} from '../frame/acting.tsx'
 import {Answered, Page} from '../frame/page.tsx'
 import {useMay} from '../session.ts'
 import {Field, ParameterField} from './fields.tsx'
@@ -41,12 +41,15 @@ function ForceForm({scheduler}: {scheduler: Scheduler}) {
   const refused = task.error instanceof Refused ? task.error.problems : []
   const problems = own.length > 0 ? own : refused
 
-  const submit = (event: FormEvent<HTMLFormElement>) => {
+  const submit = (event: SubmitEvent<HTMLFormElement>) => {
     event.preventDefault()
     const form = new FormData(event.currentTarget)
-    const text = (name: string) => String(form.get(name) ?? '').trim()
+    const text = (name: string) => textIn(form, name)
     const {values, problems: found} = readForm(scheduler.parameters, typed)
-    const builders = scheduler.builders.length === 1 ? scheduler.builders : form.getAll('builder').map(String)
+    const builders =
+      scheduler.builders.length === 1
+        ? scheduler.builders
+        : form.getAll('builder').filter((name) => typeof name === 'string')
     const all = builders.length === 0 ? [{path: 'builders', message: 'choose at least one'}, ...found] : found
     setOwn(all)
     if (all.length > 0) return focusFirst(all)
@@ -67,7 +70,6 @@ function ForceForm({scheduler}: {scheduler: Scheduler}) {
   const elsewhere = problems.filter(({path}) => !shownAt.has(path))
   return (
     <form className="form" onSubmit={submit} noValidate>
-      <p>{scheduler.text}</p>
       <NeedsRole role="developer" to="force a build" />
       {task.error && (refused.length === 0 || elsewhere.length > 0) && <Trouble error={task.error} />}
       {elsewhere.map(({path, message}) => (
@@ -115,7 +117,7 @@ function ForceForm({scheduler}: {scheduler: Scheduler}) {
 }
 
 function focusFirst(problems: readonly Problem[]) {
-  const name = problems[0]!.path.replace(/^parameters\./, '')
+  const name = (problems[0]?.path ?? '').replace(/^parameters\./, '')
   requestAnimationFrame(() => document.getElementById(`field-${name}`)?.focus())
 }
 

@@ -1,6 +1,6 @@
 // Buttons that change something: they ask for a reason where one is kept, show that they work, and say what went wrong.
 import {useMutation, useQueryClient} from '@tanstack/react-query'
-import {useState, type FormEvent, type ReactNode} from 'react'
+import {useState, type SubmitEvent, type ReactNode} from 'react'
 import {Link} from 'wouter'
 import {useMay, useWho, type Role} from '../session.ts'
 import {Dialog} from './dialog.tsx'
@@ -69,16 +69,16 @@ export function AskReason({
   onClose: () => void
   onGiven: (reason: string) => void
 }) {
-  const submit = (event: FormEvent<HTMLFormElement>) => {
+  const submit = (event: SubmitEvent<HTMLFormElement>) => {
     event.preventDefault()
-    onGiven(String(new FormData(event.currentTarget).get('reason') ?? '').trim())
+    onGiven(textIn(new FormData(event.currentTarget), 'reason'))
   }
   return (
     <Dialog title={title} onClose={onClose}>
       <form onSubmit={submit}>
         <label>
           <span>Reason, for those who ask later</span>
-          <input name="reason" autoFocus maxLength={500} />
+          <input name="reason" maxLength={500} />
         </label>
         {error && <Trouble error={error} />}
         <p className="buttons">
@@ -92,6 +92,12 @@ export function AskReason({
       </form>
     </Dialog>
   )
+}
+
+/** The text of a form's field, trimmed. */
+export function textIn(form: FormData, name: string): string {
+  const value = form.get(name)
+  return typeof value === 'string' ? value.trim() : ''
 }
 
 /** What went wrong, in the master's words. */

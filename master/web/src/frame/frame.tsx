@@ -4,7 +4,8 @@ import {useState, type ReactNode} from 'react'
 import {Link, useLocation} from 'wouter'
 import {act} from '../api.ts'
 import {useLiveness} from '../live.ts'
-import {useWho, whoKey} from '../session.ts'
+import {whoKey} from '../asking.ts'
+import {useWho} from '../session.ts'
 import {Help} from './help.tsx'
 import {useShortcuts} from './keys.ts'
 
@@ -106,7 +107,12 @@ function Person() {
       </Link>
     )
   const leave = () => {
-    void act.logOut().finally(() => void client.resetQueries({queryKey: whoKey}))
+    void act.logOut().finally(async () => {
+      // First who we are now, so that nothing asks for what we may not see any more; then all that was seen is let go.
+      await client.refetchQueries({queryKey: whoKey})
+      client.removeQueries({type: 'inactive'})
+      void client.resetQueries({predicate: ({queryKey}) => queryKey[0] !== whoKey[0]})
+    })
   }
   return (
     <span className="person">

@@ -63,7 +63,7 @@ export function StaticLines({lines, label}: {lines: readonly string[]; label: st
     <pre className="static-log" tabIndex={0} role="region" aria-label={label}>
       {clean.map((line, index) => (
         <span key={index}>
-          <LineText line={line} before={before[index]!} />
+          <LineText line={line} before={before[index] ?? ''} />
           {'\n'}
         </span>
       ))}

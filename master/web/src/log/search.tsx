@@ -1,6 +1,6 @@
 // Search in a whole log, done by the master; here one goes from hit to hit.
 import {useMutation} from '@tanstack/react-query'
-import {useState, type FormEvent, type KeyboardEvent, type RefObject} from 'react'
+import {useState, type SubmitEvent, type KeyboardEvent, type RefObject} from 'react'
 import {searchLog} from '../api.ts'
 
 export function Search({
@@ -16,19 +16,19 @@ export function Search({
   const [at, setAt] = useState(0)
   const search = useMutation({
     mutationFn: (text: string) => searchLog(log, text),
-    onSuccess: (hits) => {
+    onSuccess: ({lines}) => {
       setAt(0)
-      onHit(hits[0] ?? null)
+      onHit(lines[0] ?? null)
     },
   })
-  const hits = search.data ?? []
+  const hits = search.data?.lines ?? []
   const step = (by: number) => {
     if (hits.length === 0) return
     const next = (at + by + hits.length) % hits.length
     setAt(next)
-    onHit(hits[next]!)
+    onHit(hits[next] ?? null)
   }
-  const submit = (event: FormEvent<HTMLFormElement>) => {
+  const submit = (event: SubmitEvent<HTMLFormElement>) => {
     event.preventDefault()
     const text = field.current?.value ?? ''
     if (text === '') {
@@ -51,7 +51,10 @@ export function Search({
       <span role="status">
         {search.isPending && '…'}
         {search.error && search.error.message}
-        {search.data && (hits.length === 0 ? 'not found' : `${String(at + 1)} of ${String(hits.length)}`)}
+        {search.data &&
+          (hits.length === 0
+            ? 'not found'
+            : `${String(at + 1)} of ${String(hits.length)}${search.data.more ? '+' : ''}`)}
       </span>
       {hits.length > 1 && (
         <>

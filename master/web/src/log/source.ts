@@ -60,11 +60,16 @@ export function useLogSource(log: Log): LogSource {
         // Asked for already, and it has not grown since.
         if (asked.current.get(piece) === has) continue
         asked.current.set(piece, has)
-        readLines(log.id, piece * pieceLines, pieceLines).then(
+        readLines(log.id, piece * pieceLines + has, pieceLines - has).then(
           (lines) => {
-            asked.current.delete(piece)
+            // Nothing more is there: asking again would go on for ever.
+            if (lines.length > 0) asked.current.delete(piece)
             setError(null)
-            tell({news: 'piece', piece, lines})
+            tell({
+              news: 'piece',
+              piece,
+              lines: [...(latest.current.pieces.get(piece) ?? []).slice(0, has), ...lines],
+            })
           },
           (problem: unknown) => {
             setTimeout(() => asked.current.delete(piece), 2000)

@@ -1,13 +1,14 @@
 // Logging in with a token. The browser keeps a cookie that no script can read; the token itself is not kept.
 import {useMutation, useQueryClient} from '@tanstack/react-query'
-import type {FormEvent} from 'react'
+import type {SubmitEvent} from 'react'
 import {useLocation, useSearch} from 'wouter'
 import {act} from '../api.ts'
-import {Trouble} from '../frame/acting.tsx'
+import {textIn, Trouble} from '../frame/acting.tsx'
 import {Page} from '../frame/page.tsx'
 import {useWho} from '../session.ts'
 
-export function LoginPage() {
+/** At its own address, or in place of a page that one may not see: then that page follows. */
+export function LoginPage({inPlace = false}: {inPlace?: boolean}) {
   const who = useWho()
   const client = useQueryClient()
   const [, go] = useLocation()
@@ -15,13 +16,13 @@ export function LoginPage() {
   const task = useMutation({
     mutationFn: (token: string) => act.logIn(token),
     onSuccess: async () => {
+      if (!inPlace) go(back)
       await client.resetQueries()
-      go(back)
     },
   })
-  const submit = (event: FormEvent<HTMLFormElement>) => {
+  const submit = (event: SubmitEvent<HTMLFormElement>) => {
     event.preventDefault()
-    task.mutate(String(new FormData(event.currentTarget).get('token') ?? '').trim())
+    task.mutate(textIn(new FormData(event.currentTarget), 'token'))
   }
   return (
     <Page title="Log in">

@@ -1,7 +1,7 @@
 // The side panel: what happened in the selected build, or why the selected request waits, and what to do about it.
 import {useQuery} from '@tanstack/react-query'
 import {useLocation, Link} from 'wouter'
-import type {Step} from '../../../http/shapes.ts'
+import type {Log, Step} from '../../../http/shapes.ts'
 import {isBad} from '../../core/columns.ts'
 import {toneOf} from '../../core/marks.ts'
 import {shortRevision} from '../../core/say.ts'
@@ -30,7 +30,12 @@ export function BuildPanel({
 }) {
   const key = ['build', id]
   const build = useQuery({queryKey: key, queryFn: () => read.build(id)})
-  const steps = useQuery({queryKey: [...key, 'steps'], queryFn: () => read.steps(id)})
+  const steps = useQuery({
+    queryKey: [...key, 'steps'],
+    queryFn: () => read.steps(id),
+    // A running step's log grows without events.
+    refetchInterval: ({state}) => (state.data?.items.some((step) => step.state === 'running') ? 1500 : false),
+  })
   useRefreshed(key, ({data}) => data['build'] === id)
   const shown = build.data ?? row
   const telling = pickTelling(steps.data?.items ?? [])
@@ -102,7 +107,7 @@ const pickTelling = (steps: readonly Step[]): Step | undefined =>
   steps.find((step) => step.state === 'running' && step.logs.length > 0)
 
 function Tail({step, build}: {step: Step; build: string}) {
-  const log = step.logs[0]!
+  const log = step.logs[0] as Log
   const from = Math.max(0, log.lines - tailLines)
   const lines = useQuery({
     queryKey: ['tail', log.id, log.lines],

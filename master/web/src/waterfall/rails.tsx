@@ -33,7 +33,7 @@ export function ChangesRail({
         <small>{marked === null ? 'press one to see its builds' : 'only its builds are lit'}</small>
       </div>
       {arrangement.changes.filter(inSight(sight, trackTop)).map((bunch) => (
-        <div key={bunch.shown[0]!.id} className="bunch" style={{top: trackTop + bunch.top}}>
+        <div key={bunch.at} className="bunch" style={{top: trackTop + bunch.top}}>
           {bunch.shown.map((change) => (
             <button
               key={change.id}
@@ -128,7 +128,7 @@ export function PromotionsRail({
         </small>
       </div>
       {arrangement.promotions.filter(inSight(sight, trackTop)).map((bunch) => (
-        <div key={bunch.shown[0]!.id} className="bunch" style={{top: trackTop + bunch.top}}>
+        <div key={bunch.at} className="bunch" style={{top: trackTop + bunch.top}}>
           {bunch.shown.map((promotion) => (
             <PromotionMark key={promotion.id} promotion={promotion} />
           ))}
@@ -166,7 +166,7 @@ function sayRules({rules}: Board): string {
   const held = rules.filter(({verdict}) => verdict === 'wait' || verdict === 'refuse')
   if (held.length === 0) return rules.length === 0 ? 'no rules' : 'all up to date'
   const [first] = held
-  return held.length === 1
-    ? `${first!.to}: ${first!.reasons[0] ?? first!.verdict!}`
+  return first && held.length === 1
+    ? `${first.to}: ${first.reasons[0] ?? first.verdict ?? ''}`
     : `${String(held.length)} branches wait`
 }

@@ -70,7 +70,11 @@ export interface BuildFilter {
 }
 
 /** The builds that match every given field; null for a cursor that is none of ours. */
-export async function listBuilds(sql: Sql, filter: BuildFilter, page: Page): Promise<Paged<BuildView> | null> {
+export async function listBuilds(
+  sql: Sql,
+  filter: BuildFilter,
+  page: Page,
+): Promise<Paged<BuildView> | null> {
   const before = beforeId(page.cursor)
   if (before === null) return null
   const values: unknown[] = [before, page.limit + 1]
@@ -92,7 +96,9 @@ export async function listBuilds(sql: Sql, filter: BuildFilter, page: Page): Pro
   }
   if (filter.revision !== undefined) {
     values.push(filter.revision)
-    where.push(`(b.got_revision = $${values.length} OR (b.got_revision IS NULL AND b.revision = $${values.length}))`)
+    where.push(
+      `(b.got_revision = $${values.length} OR (b.got_revision IS NULL AND b.revision = $${values.length}))`,
+    )
   }
   const rows = await sql.query<BuildRow>(
     `SELECT ${buildColumns} FROM builds b WHERE ${where.join(' AND ')} ORDER BY b.id DESC LIMIT $2`,
@@ -107,8 +113,15 @@ export async function readBuild(sql: Sql, id: string): Promise<BuildView | null>
 }
 
 /** A build by what people call it. */
-export async function readBuildByNumber(sql: Sql, builder: string, number: number): Promise<BuildView | null> {
-  const [row] = await sql.query<BuildRow>(`SELECT ${buildColumns} FROM builds b WHERE b.builder = $1 AND b.number = $2`, [builder, number])
+export async function readBuildByNumber(
+  sql: Sql,
+  builder: string,
+  number: number,
+): Promise<BuildView | null> {
+  const [row] = await sql.query<BuildRow>(
+    `SELECT ${buildColumns} FROM builds b WHERE b.builder = $1 AND b.number = $2`,
+    [builder, number],
+  )
   return row ? asBuild(row) : null
 }
 

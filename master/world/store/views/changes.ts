@@ -46,7 +46,11 @@ export interface ChangeFilter {
 }
 
 /** The changes that match every given field, with long messages cut; null for a cursor that is none of ours. */
-export async function listChanges(sql: Sql, filter: ChangeFilter, page: Page): Promise<Paged<ChangeView> | null> {
+export async function listChanges(
+  sql: Sql,
+  filter: ChangeFilter,
+  page: Page,
+): Promise<Paged<ChangeView> | null> {
   const before = beforeId(page.cursor)
   if (before === null) return null
   const values: unknown[] = [before, page.limit + 1]
@@ -80,8 +84,17 @@ export interface SourceStanding {
 }
 
 export async function readSources(sql: Sql): Promise<SourceStanding[]> {
-  type Row = {source: string; polled_at: Date | null; next_poll_at: Date | null; failures: number; error: string | null; refs: Record<string, string>}
-  const rows = await sql.query<Row>('SELECT source, polled_at, next_poll_at, failures, error, refs FROM repositories')
+  type Row = {
+    source: string
+    polled_at: Date | null
+    next_poll_at: Date | null
+    failures: number
+    error: string | null
+    refs: Record<string, string>
+  }
+  const rows = await sql.query<Row>(
+    'SELECT source, polled_at, next_poll_at, failures, error, refs FROM repositories',
+  )
   return rows.map((row) => ({
     source: row.source,
     polledAt: isoOrNull(row.polled_at),

@@ -41,7 +41,11 @@ export interface ArtifactRow {
 const artifactColumns = 'id, build_id AS build, step, name, path, bytes::float8 AS bytes, sha256'
 
 /** The artifacts kept by one build, or by all; null for a cursor that is none of ours. */
-export async function listArtifacts(sql: Sql, build: string | undefined, page: Page): Promise<Paged<ArtifactRow> | null> {
+export async function listArtifacts(
+  sql: Sql,
+  build: string | undefined,
+  page: Page,
+): Promise<Paged<ArtifactRow> | null> {
   const before = beforeId(page.cursor)
   if (before === null) return null
   const rows = await sql.query<ArtifactRow>(
@@ -54,7 +58,10 @@ export async function listArtifacts(sql: Sql, build: string | undefined, page: P
 }
 
 export async function readArtifact(sql: Sql, id: string): Promise<ArtifactRow | null> {
-  const [row] = await sql.query<ArtifactRow>(`SELECT ${artifactColumns} FROM artifacts WHERE id = $1 AND NOT deleted`, [id])
+  const [row] = await sql.query<ArtifactRow>(
+    `SELECT ${artifactColumns} FROM artifacts WHERE id = $1 AND NOT deleted`,
+    [id],
+  )
   return row ?? null
 }
 

@@ -20,7 +20,11 @@ export function beforeId(cursor: string | null): string | null {
 }
 
 /** A page of rows that were read with `LIMIT limit + 1`. */
-export function paged<Row extends {readonly id: string}, T>(rows: readonly Row[], limit: number, as: (row: Row) => T): Paged<T> {
+export function paged<Row extends {readonly id: string}, T>(
+  rows: readonly Row[],
+  limit: number,
+  as: (row: Row) => T,
+): Paged<T> {
   const shown = rows.slice(0, limit)
   const last = shown.at(-1)
   const next = rows.length > limit && last ? Buffer.from(last.id).toString('base64url') : null

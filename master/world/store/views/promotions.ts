@@ -39,7 +39,14 @@ const columns = `p.id, p.rule, p.kind, p.from_branch AS "from", p.to_branch AS "
   p.lag_commits, p.lag_seconds`
 
 const asDecision = (row: Stored): DecisionRow => {
-  const {decided_at, checked_at: _checked, settled_at, lag_commits: _commits, lag_seconds: _seconds, ...rest} = row
+  const {
+    decided_at,
+    checked_at: _checked,
+    settled_at,
+    lag_commits: _commits,
+    lag_seconds: _seconds,
+    ...rest
+  } = row
   return {...rest, decidedAt: iso(decided_at), settledAt: isoOrNull(settled_at)}
 }
 
@@ -62,7 +69,12 @@ export async function readDecision(sql: Sql, id: string): Promise<DecisionRow | 
 /** Where a rule stands: its newest decision and the last one that moved its branch. */
 export interface RuleStanding {
   readonly rule: string
-  readonly latest: (DecisionRow & {readonly checkedAt: string; readonly lag: {commits: number | null; seconds: number | null}}) | null
+  readonly latest:
+    | (DecisionRow & {
+        readonly checkedAt: string
+        readonly lag: {commits: number | null; seconds: number | null}
+      })
+    | null
   readonly lastAction: {id: string; at: string; revision: string; landed: string | null} | null
 }
 
@@ -73,7 +85,13 @@ export async function readStandings(sql: Sql, rules: readonly string[]): Promise
        JOIN LATERAL (SELECT ${columns} FROM promotions p WHERE p.rule = n.rule ORDER BY p.id DESC LIMIT 1) p ON true`,
     [rules],
   )
-  const actions = await sql.query<{rule: string; id: string; at: Date; revision: string; landed: string | null}>(
+  const actions = await sql.query<{
+    rule: string
+    id: string
+    at: Date
+    revision: string
+    landed: string | null
+  }>(
     `SELECT n.rule, p.* FROM unnest($1::text[]) AS n(rule)
        JOIN LATERAL (
          SELECT p.id, coalesce(p.settled_at, p.decided_at) AS at, coalesce(p.candidate, '') AS revision, p.landed
@@ -87,9 +105,15 @@ export async function readStandings(sql: Sql, rules: readonly string[]): Promise
     return {
       rule,
       latest: row
-        ? {...asDecision(row), checkedAt: iso(row.checked_at), lag: {commits: row.lag_commits, seconds: row.lag_seconds}}
+        ? {
+            ...asDecision(row),
+            checkedAt: iso(row.checked_at),
+            lag: {commits: row.lag_commits, seconds: row.lag_seconds},
+          }
         : null,
-      lastAction: action ? {id: action.id, at: iso(action.at), revision: action.revision, landed: action.landed} : null,
+      lastAction: action
+        ? {id: action.id, at: iso(action.at), revision: action.revision, landed: action.landed}
+        : null,
     }
   })
 }

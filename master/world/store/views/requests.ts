@@ -49,7 +49,11 @@ export interface RequestFilter {
 }
 
 /** The requests that match every given field; null for a cursor that is none of ours. */
-export async function listRequests(sql: Sql, filter: RequestFilter, page: Page): Promise<Paged<RequestView> | null> {
+export async function listRequests(
+  sql: Sql,
+  filter: RequestFilter,
+  page: Page,
+): Promise<Paged<RequestView> | null> {
   const before = beforeId(page.cursor)
   if (before === null) return null
   const values: unknown[] = [before, page.limit + 1]
@@ -126,6 +130,8 @@ export async function listBuildsets(sql: Sql, page: Page): Promise<Paged<Buildse
 }
 
 export async function readBuildset(sql: Sql, id: string): Promise<BuildsetView | null> {
-  const [row] = await sql.query<BuildsetRow>(`SELECT ${buildsetColumns} FROM buildsets s WHERE s.id = $1`, [id])
+  const [row] = await sql.query<BuildsetRow>(`SELECT ${buildsetColumns} FROM buildsets s WHERE s.id = $1`, [
+    id,
+  ])
   return row ? asBuildset(row) : null
 }

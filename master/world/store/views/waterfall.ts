@@ -34,7 +34,10 @@ export async function readWaterfall(sql: Sql, window: Window) {
   const shown = found.slice(0, windowBuildsMax)
   const steps = window.steps ? await readSteps(sql, shown) : new Map<string, StepView[]>()
   const changesOf = await readChangeIds(sql, shown)
-  const standings = await readStandings(sql, window.rules.map((rule) => rule.name))
+  const standings = await readStandings(
+    sql,
+    window.rules.map((rule) => rule.name),
+  )
   return {
     cursor,
     now: iso(clock?.now ?? window.to),
@@ -46,16 +49,24 @@ export async function readWaterfall(sql: Sql, window: Window) {
     promotions: await readPromotions(sql, window),
     rules: window.rules.map((rule) => {
       const latest = standings.find((one) => one.rule === rule.name)?.latest
-      return {name: rule.name, from: rule.from, to: rule.to, verdict: latest?.verdict ?? null, reasons: latest?.reasons ?? []}
+      return {
+        name: rule.name,
+        from: rule.from,
+        to: rule.to,
+        verdict: latest?.verdict ?? null,
+        reasons: latest?.reasons ?? [],
+      }
     }),
-    pending: (await readPending(sql, pendingMax)).map(({id, builder, submittedAt, reason, waiting, sourceStamps}) => ({
-      id,
-      builder,
-      submittedAt,
-      reason,
-      waiting,
-      sourceStamps,
-    })),
+    pending: (await readPending(sql, pendingMax)).map(
+      ({id, builder, submittedAt, reason, waiting, sourceStamps}) => ({
+        id,
+        builder,
+        submittedAt,
+        reason,
+        waiting,
+        sourceStamps,
+      }),
+    ),
     more: found.length > windowBuildsMax,
   }
 }
@@ -116,7 +127,11 @@ interface StepView {
 }
 
 async function readSteps(sql: Sql, builds: readonly Box[]): Promise<Map<string, StepView[]>> {
-  type Row = Omit<StepView, 'startedAt' | 'finishedAt'> & {build_id: string; started_at: Date | null; finished_at: Date | null}
+  type Row = Omit<StepView, 'startedAt' | 'finishedAt'> & {
+    build_id: string
+    started_at: Date | null
+    finished_at: Date | null
+  }
   const ran = builds.filter((build) => build.attempt !== null)
   const rows = await sql.query<Row>(
     `SELECT s.build_id, s.number, s.name, s.state, s.result, s.summary, s.started_at, s.finished_at, l.log::text AS log
@@ -149,7 +164,16 @@ async function readChangeIds(sql: Sql, builds: readonly Box[]): Promise<Map<stri
 
 /** Changes recorded in the window, and those that its builds were made for. */
 async function readChanges(sql: Sql, window: Window, ids: readonly string[]) {
-  type Row = {id: string; source: string; branch: string; revision: string; author: string; subject: string; link: string | null; recorded_at: Date}
+  type Row = {
+    id: string
+    source: string
+    branch: string
+    revision: string
+    author: string
+    subject: string
+    link: string | null
+    recorded_at: Date
+  }
   const rows = await sql.query<Row>(
     `SELECT id, source, branch, revision, author, left(split_part(message, E'\\n', 1), 200) AS subject, link, recorded_at
        FROM changes
@@ -179,7 +203,14 @@ async function readPromotions(sql: Sql, window: Window) {
 
 /** The heads of the columns: what each builder does, how its last build ended, and how long its good ones take. */
 async function readColumns(sql: Sql, builders: Window['builders']) {
-  type Row = {name: string; pending: number; running: number; paused: boolean; last: Result | null; usual: number | null}
+  type Row = {
+    name: string
+    pending: number
+    running: number
+    paused: boolean
+    last: Result | null
+    usual: number | null
+  }
   const rows = await sql.query<Row>(
     `SELECT n.name, coalesce(p.pending, 0) AS pending, coalesce(r.running, 0) AS running,
             coalesce(o.paused IS NOT NULL, false) AS paused, f.last, f.usual

@@ -52,8 +52,12 @@ function stateOf(row: WorkerRow): WorkerState {
 }
 
 function reasonOf(row: WorkerRow): string | null {
-  const said = (what: string, order: Order) => `${what} by ${order.by} since ${order.at}${order.reason ? `: ${order.reason}` : ''}`
-  const orders = [row.draining && said('drained', row.draining), row.paused && said('paused', row.paused)].filter((text) => text !== null)
+  const said = (what: string, order: Order) =>
+    `${what} by ${order.by} since ${order.at}${order.reason ? `: ${order.reason}` : ''}`
+  const orders = [
+    row.draining && said('drained', row.draining),
+    row.paused && said('paused', row.paused),
+  ].filter((text) => text !== null)
   if (orders.length > 0) return orders.join('; ')
   if (row.connected) return null
   if (row.seen_at === null) return 'it has never connected'
