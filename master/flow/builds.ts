@@ -91,7 +91,9 @@ async function recordBatch(
     if (!isBadData(error)) throw error
     for (const attempt of attempts) {
       const own = batch.filter((report) => report.attempt === attempt)
-      await recordReports(world, sessions, planned, own).catch((fault: unknown) => giveUp(world, sessions, own, fault))
+      await recordReports(world, sessions, planned, own).catch((fault: unknown) =>
+        giveUp(world, sessions, own, fault),
+      )
     }
   }
 }

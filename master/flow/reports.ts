@@ -31,7 +31,10 @@ export function reports(world: World): Stage {
     slowTickMs,
     async run() {
       // With nobody to tell, the cursor follows now and then: a reporter that comes later begins about there.
-      if (world.settings().config.reporters.length === 0 && performance.now() - lookedAt < slowTickMs - heldMs)
+      if (
+        world.settings().config.reporters.length === 0 &&
+        performance.now() - lookedAt < slowTickMs - heldMs
+      )
         return null
       lookedAt = performance.now()
       const held = await fillOutbox(world)

@@ -6,14 +6,10 @@ import {sweep} from '../../scripts/leftovers.ts'
 import {Master, type Process, startWorker, until} from '../../scripts/processes.ts'
 import type {Build, Buildset, Page, Worker} from '../../scripts/api.ts'
 import type {Sample} from './figures.ts'
-import {cpuSeconds, memoryMb, peakMemoryMb} from './machine.ts'
+import {cpuSeconds, generator, logLines, memoryMb, peakMemoryMb} from './machine.ts'
 
-export const logLines = 1_000_000
 const stepsInBuild = 200
 const lanes = 8
-const format = `%08.0f ${'x'.repeat(90)}`
-/** Prints a million lines of 100 bytes; the same for everybody measured. */
-export const generator = ['seq', '-f', format, '1', String(logLines)] as const
 const settleMs = 3000
 const lookMs = 25
 const latencyGapMs = 300

@@ -11,7 +11,10 @@ const number = (text: string | number) => Number(text)
 const time = (ms: number | null) => (ms === null ? null : new Date(ms))
 
 /** The state of effective attempts among those named; one that is not (any more) effective is left out. */
-export async function effectiveAttempts(sql: Sql, ids: readonly string[]): Promise<Omit<AttemptState, 'steps'>[]> {
+export async function effectiveAttempts(
+  sql: Sql,
+  ids: readonly string[],
+): Promise<Omit<AttemptState, 'steps'>[]> {
   const rows = await sql.query<Omit<AttemptState, 'steps'>>(
     `SELECT a.id AS attempt, a.build_id AS build, b.builder, b.number, b.request_id AS request,
             b.buildset_id AS buildset, a.worker, a.applied, w.skew_ms AS "skewMs"
@@ -24,7 +27,10 @@ export async function effectiveAttempts(sql: Sql, ids: readonly string[]): Promi
 }
 
 /** The names and kinds of the steps that attempts were opened with, by attempt: these never change. */
-export async function plannedSteps(sql: Sql, ids: readonly string[]): Promise<Map<string, AttemptState['steps']>> {
+export async function plannedSteps(
+  sql: Sql,
+  ids: readonly string[],
+): Promise<Map<string, AttemptState['steps']>> {
   if (ids.length === 0) return new Map()
   const rows = await sql.query<{id: string; steps: AttemptState['steps'] | null}>(
     `SELECT id, (SELECT jsonb_agg(jsonb_build_object('name', s->'name', 'kind', s->'kind'))
@@ -45,9 +51,16 @@ export async function accept(tx: Sql, attempts: readonly string[]): Promise<void
 }
 
 /** The rows of logs that changes speak of; those that are new are made. */
-export async function logsOf(sql: Sql, changes: readonly Changes[]): Promise<Map<string, StoredLog & {id: string}>> {
+export async function logsOf(
+  sql: Sql,
+  changes: readonly Changes[],
+): Promise<Map<string, StoredLog & {id: string}>> {
   const wanted = changes.flatMap((change) =>
-    [...change.logs.values()].map((log) => ({build: change.state.build, attempt: change.state.attempt, ...log})),
+    [...change.logs.values()].map((log) => ({
+      build: change.state.build,
+      attempt: change.state.attempt,
+      ...log,
+    })),
   )
   if (wanted.length === 0) return new Map()
   const rows = await sql.query<Record<keyof StoredLog, string> & {id: string; step: number; name: string}>(
@@ -196,7 +209,9 @@ async function writeArtifacts(tx: Sql, changes: readonly Changes[]): Promise<voi
 }
 
 async function writeBuilds(tx: Sql, changes: readonly Changes[]): Promise<void> {
-  const rows = changes.filter((change) => change.startedAt !== null || Object.keys(change.properties).length > 0)
+  const rows = changes.filter(
+    (change) => change.startedAt !== null || Object.keys(change.properties).length > 0,
+  )
   if (rows.length === 0) return
   await tx.query(
     `UPDATE builds SET state = 'running', started_at = coalesce(builds.started_at, n.started),
@@ -294,7 +309,14 @@ const lostMax = 3
 
 /** Ends attempts as lost and puts their requests back into the queue, or gives the build up when it was lost too often. */
 export async function retry(tx: Sql, attempts: readonly string[], reason: string): Promise<void> {
-  const rows = await tx.query<{id: string; build_id: string; builder: string; lost: number; request_id: string; cancel: object | null}>(
+  const rows = await tx.query<{
+    id: string
+    build_id: string
+    builder: string
+    lost: number
+    request_id: string
+    cancel: object | null
+  }>(
     `WITH lost AS (
        UPDATE attempts SET state = 'lost', ended_at = now() WHERE id = ANY($1::bigint[]) RETURNING id, build_id
      )
@@ -369,7 +391,15 @@ export async function unanswered(sql: Sql): Promise<string[]> {
 export async function openAttemptsOf(
   sql: Sql,
   worker: string,
-): Promise<{attempt: string; state: 'offered' | 'running'; applied: number; effective: boolean; cancel: object | null}[]> {
+): Promise<
+  {
+    attempt: string
+    state: 'offered' | 'running'
+    applied: number
+    effective: boolean
+    cancel: object | null
+  }[]
+> {
   return await sql.query(
     `SELECT a.id AS attempt, a.state, a.applied, coalesce(b.attempt = a.id AND b.state <> 'finished', false) AS effective,
             b.cancel

@@ -97,6 +97,20 @@ eachDatabase(
     t.is(set?.result, 'success')
     const [log] = await store.query('SELECT bytes, lines, complete, crc32 FROM logs')
     t.deepEqual(log, {bytes: '6', lines: '1', complete: true, crc32: String(crc32(text))})
+    const events = await store.query(
+      `SELECT type FROM events WHERE type ~ '^(request|build|step)' ORDER BY id`,
+    )
+    t.deepEqual(
+      events.map((event) => event.type),
+      [
+        'request.added',
+        'build.started',
+        'step.started',
+        'step.finished',
+        'build.finished',
+        'buildset.finished',
+      ],
+    )
   },
 )
 
