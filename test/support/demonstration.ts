@@ -35,7 +35,7 @@ export class Demonstration {
   }
 
   /** Waits until it printed this; answers the match. */
-  async says(pattern: RegExp, withinMs = 120_000): Promise<RegExpExecArray> {
+  async says(pattern: RegExp, withinMs = 170_000): Promise<RegExpExecArray> {
     let over = false
     void this.ended.then(() => (over = true))
     return until(
@@ -46,7 +46,9 @@ export class Demonstration {
         return Promise.resolve(match)
       },
       {withinMs},
-    )
+    ).catch((error: unknown) => {
+      throw new Error(`${String(error)}; it said:\n${this.text}`)
+    })
   }
 
   /** The folder in which it works. */
