@@ -17,11 +17,16 @@ const onceWithinMs = 120_000
 /** What is to be undone, last first. Once that began, whatever still comes up late is undone at once. */
 class Undoing {
   private readonly steps: (() => Promise<unknown>)[] = []
-  begun = false
+  private begun = false
 
   push(step: () => Promise<unknown>): void {
     this.steps.push(step)
     if (this.begun) void this.all()
+  }
+
+  /** Throws once it began: nothing new may be started then. */
+  check(): void {
+    if (this.begun) throw new Interrupted()
   }
 
   async all(): Promise<void> {
@@ -66,14 +71,17 @@ async function show(undo: Undoing, once: boolean): Promise<void> {
   undo.push(() => sweep(folder))
   tell('demo', `works in ${folder}, which goes when it ends`)
   const image = await containerImage(undo)
+  undo.check()
   const sample = makeSample(folder)
   const config = join(folder, 'ostler.yaml')
   writeFileSync(config, configuration(sample.url, image))
-  const master = await Master.start({config, stateDir: join(folder, 'master'), port: await freePort(8010)})
+  const port = await freePort(8010)
+  undo.check()
+  const master = await Master.start({config, stateDir: join(folder, 'master'), port})
   undo.push(() => master.process.stop())
   tell('master', `${master.url}, with its embedded database`)
   followEvents(master, undo)
-  const worker = await connectWorker(master, folder)
+  const worker = await connectWorker(master, folder, undo)
   undo.push(() => worker.stop())
   const running = [master.process, worker]
   const deaths = running.map(diedTooSoon)
@@ -94,7 +102,7 @@ async function containerImage(undo: Undoing): Promise<string | null> {
     await importTinyImage(docker, name)
   } catch (error) {
     await aTurn()
-    if (undo.begun) throw error
+    undo.check()
     tell('executor', `builds run on this host: no image could be made (${wordsOf(error).slice(0, 200)})`)
     return null
   }
@@ -130,8 +138,9 @@ promotions:
 `
 }
 
-async function connectWorker(master: Master, folder: string): Promise<Process> {
+async function connectWorker(master: Master, folder: string, undo: Undoing): Promise<Process> {
   const token = await master.workerToken('stable-hand')
+  undo.check()
   const worker = startWorker({
     master: master.url,
     name: 'stable-hand',

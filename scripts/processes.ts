@@ -205,9 +205,14 @@ export async function until<T>(
 ): Promise<T> {
   const deadline = Date.now() + withinMs
   for (;;) {
-    const seen = await look()
+    const seen = await look().catch(async (error: unknown) => {
+      // A master that died first shows as a request that failed: its death may come to be known in a moment.
+      for (let moments = 0; moments < 20 && !alive.some(isDead); moments++) await sleep(50)
+      if (!alive.some(isDead)) throw error
+      return null
+    })
     if (seen !== null && seen !== undefined) return seen
-    const dead = alive.find((each) => each.how !== null)
+    const dead = alive.find(isDead)
     if (dead)
       throw new Error(
         `${what}: the ${dead.name} has ended (${dead.how ?? ''})\n${dead.lines.slice(-20).join('\n')}`,
@@ -216,6 +221,8 @@ export async function until<T>(
     await sleep(everyMs)
   }
 }
+
+const isDead = ({how}: Process) => how !== null
 
 /** A port of 127.0.0.1 that nothing listens on now: `wanted`, when that is free. */
 export function freePort(wanted = 0): Promise<number> {

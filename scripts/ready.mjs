@@ -43,7 +43,7 @@ function checkNode() {
 }
 
 async function install(why, say) {
-  checkWritable()
+  checkWritable(why)
   say(`Installing packages (${why}); this takes about a minute the first time.`)
   const started = Date.now()
   const {code, output} = await watched(npm(), installArguments, {
@@ -76,7 +76,7 @@ function whyInstallFailed(output) {
   return 'npm ci failed; its own words are above.'
 }
 
-function checkWritable() {
+function checkWritable(why) {
   const places = [root, join(root, 'node_modules'), join(root, 'dist')].filter((place) => existsSync(place))
   for (const place of places) {
     try {
@@ -92,7 +92,7 @@ function checkWritable() {
   }
   if (existsSync(join(root, 'node_modules')) && lstatSync(join(root, 'node_modules')).isSymbolicLink())
     throw new NotReady(
-      `node_modules is a link, so its packages are somebody else's to install: run npm ci where it leads.`,
+      `node_modules is a link, so its packages are somebody else's to install (${why}): run npm ci where it leads.`,
     )
 }
 

@@ -8,7 +8,11 @@ import {whyNot} from '../support/needs.ts'
 test.serial('the demo with --once shows a promotion, ends with 0 and leaves nothing behind', async (t) => {
   const demo = start(t, ['--once'])
   t.is(await demo.ended, 0, demo.said)
-  t.regex(demo.said, whyNot('docker') === null ? /builds run in a container/ : /builds run on this host: no Docker/)
+  t.regex(
+    demo.said,
+    whyNot('docker') === null ? /builds run in a container/ : /builds run on this host: no Docker/,
+  )
+  // The events are told beside the tale, so that a line of it may come between.
   t.regex(demo.said, /check #1 ends: success[^]*check #2 ends: failure[^]*check #3 ends: success/)
   t.regex(demo.said, /stable now is [0-9a-f]{12}, tested green on main/)
   t.regex(demo.said, /waterfall {2}http:\/\/127\.0\.0\.1:\d+\/$/m)

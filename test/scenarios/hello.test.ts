@@ -25,7 +25,9 @@ const told = (name: string, script: string) => ({
 
 const config = (repository: Repository) =>
   JSON.stringify({
-    changeSources: [{name: 'hello', kind: 'git', url: `file://${repository.server}`, branches: ['*'], pollInterval: '1s'}],
+    changeSources: [
+      {name: 'hello', kind: 'git', url: `file://${repository.server}`, branches: ['*'], pollInterval: '1s'},
+    ],
     workers: [{name: 'w1'}],
     builders: [
       {
@@ -35,7 +37,10 @@ const config = (repository: Repository) =>
           {kind: 'git', repository: 'hello', workdir: 'hello'},
           {kind: 'shell', name: 'room', command: 'mkdir -p told'},
           // A checkout has no order in time: what was made from what else must look newer, or autotools make it anew.
-          told('order', 'sleep 1; touch aclocal.m4; sleep 1; touch configure config.in; find . -name Makefile.in -exec touch {} +; sleep 1; touch doc/*.info po/stamp-po'),
+          told(
+            'order',
+            'sleep 1; touch aclocal.m4; sleep 1; touch configure config.in; find . -name Makefile.in -exec touch {} +; sleep 1; touch doc/*.info po/stamp-po',
+          ),
           told('configure', './configure'),
           told('make', 'make'),
           told('check', 'make check'),
@@ -48,7 +53,16 @@ const config = (repository: Repository) =>
     schedulers: [{name: 'main', kind: 'singleBranch', source: 'hello', branch: 'main', builders: ['hello']}],
     promotions: {
       schedule: '* * * * *',
-      rules: [{name: 'stable', kind: 'fastForward', source: 'hello', from: 'main', to: 'stable', green: {builders: ['hello']}}],
+      rules: [
+        {
+          name: 'stable',
+          kind: 'fastForward',
+          source: 'hello',
+          from: 'main',
+          to: 'stable',
+          green: {builders: ['hello']},
+        },
+      ],
     },
   })
 
@@ -77,7 +91,9 @@ async function debianHello(t: ExecutionContext) {
   const files = join(home, 'package')
   mkdirSync(files)
   execFileSync('apt-get', ['source', '--download-only', '-qq', 'hello'], {cwd: files, stdio: 'pipe'})
-  const [dsc, orig] = ['.dsc', '.orig.tar.gz'].map((ending) => readdirSync(files).find((name) => name.endsWith(ending)))
+  const [dsc, orig] = ['.dsc', '.orig.tar.gz'].map((ending) =>
+    readdirSync(files).find((name) => name.endsWith(ending)),
+  )
   if (!dsc || !orig) throw new Error(`no source package came: ${readdirSync(files).join(' ')}`)
   execFileSync('tar', ['-xf', join(files, orig), '--strip-components=1'], {cwd: clone})
   const upstream = await everything(repository, 'hello as upstream published it')
@@ -114,7 +130,12 @@ async function lastWords(system: System, build: Build): Promise<string> {
 }
 
 /** Each log, downloaded, is byte for byte what the step's own `tee` wrote, and as long as the master says. */
-async function logsAreComplete(t: ExecutionContext, system: System, build: Build, artifacts: readonly Artifact[]) {
+async function logsAreComplete(
+  t: ExecutionContext,
+  system: System,
+  build: Build,
+  artifacts: readonly Artifact[],
+) {
   const all = await system.steps(build.id)
   for (const name of steps) {
     const log = all.find((step) => step.name === name)?.logs[0]
@@ -132,9 +153,17 @@ async function logsAreComplete(t: ExecutionContext, system: System, build: Build
 }
 
 /** The tarball, downloaded, has the digest that the step printed and the master recorded, and holds the sources. */
-async function tarballIsKept(t: ExecutionContext, system: System, build: Build, artifacts: readonly Artifact[]) {
+async function tarballIsKept(
+  t: ExecutionContext,
+  system: System,
+  build: Build,
+  artifacts: readonly Artifact[],
+) {
   const tarballs = artifacts.filter(({name}) => name === 'tarball')
-  t.deepEqual(tarballs.map(({path}) => path), ['hello-2.10.tar.gz'])
+  t.deepEqual(
+    tarballs.map(({path}) => path),
+    ['hello-2.10.tar.gz'],
+  )
   const [tarball] = tarballs
   if (!tarball) return
   const bytes = await system.api.bytes(`/artifacts/${tarball.id}`)

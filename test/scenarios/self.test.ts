@@ -69,4 +69,5 @@ async function sourcesInARepository(t: ExecutionContext) {
 }
 
 /** The npm commands of the example's steps, in their order. */
-const commands = () => Array.from(text(example).matchAll(/command: (npm [^,}]*)/g), ([, command = '']) => command.trim())
+const commands = () =>
+  Array.from(text(example).matchAll(/command: (npm [^,}]*)/g), ([, command = '']) => command.trim())

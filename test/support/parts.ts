@@ -41,12 +41,12 @@ export function chromium(): string | null {
   )
 }
 
-/** Asks the engine's API; the answer's body, or null when nobody answers within two seconds. */
+/** Asks the engine's API; the answer's body, or null when nobody listens or none comes in half a minute (a busy machine). */
 export function askEngine(path: string): Promise<string | null> {
   const socketPath = engineSocket()
   if (socketPath === null) return Promise.resolve(null)
   return new Promise((resolve) => {
-    const asked = request({socketPath, path, timeout: 2000}, (response) => {
+    const asked = request({socketPath, path, timeout: 30_000}, (response) => {
       let body = ''
       response.setEncoding('utf8').on('data', (text: string) => (body += text))
       response.on('end', () => resolve(response.statusCode === 200 ? body : null))
