@@ -102,7 +102,9 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
   say.info({address, database: store.engine}, `listening at ${address}`)
   return {
     address,
-    reload: async () => void (await reload()),
+    reload: async () => {
+      await reload()
+    },
     async stop() {
       await stopClock()
       await server.close()

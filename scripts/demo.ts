@@ -4,6 +4,7 @@
 import {mkdtempSync, realpathSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import {setTimeout as sleep} from 'node:timers/promises'
 import type {Build, Decision, Page, Step} from './api.ts'
 import {brokenGreeting, makeSample, rightGreeting, type Sample} from './demo/sample.ts'
 import {short, tell, tellEvent, tellLog} from './demo/telling.ts'
@@ -16,7 +17,7 @@ const onceWithinMs = 120_000
 /** What is to be undone, last first. Once that began, whatever still comes up late is undone at once. */
 class Undoing {
   private readonly steps: (() => Promise<unknown>)[] = []
-  private begun = false
+  begun = false
 
   push(step: () => Promise<unknown>): void {
     this.steps.push(step)
@@ -49,7 +50,8 @@ export async function demo(args: readonly string[]): Promise<number> {
     await Promise.race([show(undo, once), interrupted.promise, late])
     return 0
   } catch (error) {
-    if (error instanceof Interrupted) return once ? 1 : 0
+    await aTurn()
+    if (interrupted.happened()) return once ? 1 : 0
     console.error(`\n${wordsOf(error)}`)
     return 1
   } finally {
@@ -74,10 +76,11 @@ async function show(undo: Undoing, once: boolean): Promise<void> {
   const worker = await connectWorker(master, folder)
   undo.push(() => worker.stop())
   const running = [master.process, worker]
-  await Promise.race([tale(master, sample, running), ...running.map(diedTooSoon)])
+  const deaths = running.map(diedTooSoon)
+  await Promise.race([tale(master, sample, running).catch(afterDeaths), ...deaths])
   if (once) return
   tell('', 'Everything keeps running; push to the repository above, or press Ctrl+C to end.')
-  await Promise.race(running.map(diedTooSoon))
+  await Promise.race(deaths)
 }
 
 async function containerImage(undo: Undoing): Promise<string | null> {
@@ -90,7 +93,9 @@ async function containerImage(undo: Undoing): Promise<string | null> {
   try {
     await importTinyImage(docker, name)
   } catch (error) {
-    tell('executor', `builds run on this host: no image could be made (${wordsOf(error)})`)
+    await aTurn()
+    if (undo.begun) throw error
+    tell('executor', `builds run on this host: no image could be made (${wordsOf(error).slice(0, 200)})`)
     return null
   }
   undo.push(() => removeImage(docker, name))
@@ -217,6 +222,15 @@ async function diedTooSoon(running: Process): Promise<never> {
   )
 }
 
+/** A dead master first shows as a request that failed: leaves the word to whoever knows better. */
+async function afterDeaths(error: unknown): Promise<never> {
+  await sleep(1000)
+  throw error
+}
+
+/** Ctrl+C also reaches programs that we wait for; lets the signal come in after their failure. */
+const aTurn = () => sleep(10)
+
 function deadline(): Promise<never> {
   return new Promise((_resolve, reject) => {
     setTimeout(() => {
@@ -225,11 +239,13 @@ function deadline(): Promise<never> {
   })
 }
 
-function interruption(): {promise: Promise<never>; end: () => void} {
+function interruption(): {promise: Promise<never>; happened: () => boolean; end: () => void} {
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
   let interrupt: () => void = () => undefined
+  let happened = false
   const promise = new Promise<never>((_resolve, reject) => {
     interrupt = () => {
+      happened = true
       reject(new Interrupted())
     }
   })
@@ -239,6 +255,7 @@ function interruption(): {promise: Promise<never>; end: () => void} {
   process.stdout.on('error', interrupt)
   return {
     promise,
+    happened: () => happened,
     end: () => {
       for (const signal of signals) process.off(signal, interrupt)
       process.stdout.off('error', interrupt)

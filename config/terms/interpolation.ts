@@ -129,8 +129,7 @@ const templateOrSecret = () =>
   z.union([template(), secretRef().transform(({secret}): Template => [{secret}])], {
     // Of text, the template's own fault is the one that helps.
     error: (issue) => {
-      const faults = issue.code === 'invalid_union' ? issue.errors : []
-      const fault = typeof issue.input === 'string' ? faults[0]?.[0]?.message : undefined
+      const fault = typeof issue.input === 'string' ? issue.errors[0]?.[0]?.message : undefined
       return fault ?? 'expected text such as C.UTF-8, or {secret: NAME}'
     },
   })

@@ -35,7 +35,6 @@ export const sayJson = (value: unknown): void => say(JSON.stringify(value, null,
 
 /** One line without anything that a terminal would obey. */
 export const plain = (text: string): string =>
-  // eslint-disable-next-line no-control-regex -- control characters are what must not be there
   stripVTControlCharacters(text).replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ')
 
 /** Columns under their heads; on a terminal the last column is cut at the edge. */

@@ -1,5 +1,5 @@
 // What verbs share: the options that say which master, and how an action's end becomes the exit code.
-import {Command, InvalidArgumentError, Option} from 'commander'
+import {type Command, InvalidArgumentError, Option} from 'commander'
 import {openClient, type Client, type ClientOptions} from './client.ts'
 import type {Exit} from './exits.ts'
 

@@ -54,7 +54,7 @@ export function buildProperties(builder: Builder, build: BuildToPlan): Record<st
 
 /** A directory name that differs whenever the builder's name does: what is not plain is written as its code. */
 export function workspaceName(builder: string): string {
-  const plain = [...builder]
+  const plain = Array.from(builder)
     .map((c) => (/[A-Za-z0-9-]/.test(c) ? c : `_${(c.codePointAt(0) ?? 0).toString(16)}_`))
     .join('')
   return plain.startsWith('-') ? `_${plain}` : plain.slice(0, 120)

@@ -19,6 +19,7 @@ import {
 } from '../world/store/attempts.ts'
 import {disownWorkers, loseWorkers, writeBeats} from '../world/store/workers.ts'
 import type {World} from '../world/world.ts'
+import {Planned} from './planned.ts'
 import type {Stage} from './river.ts'
 import type {Report, Sessions} from './sessions.ts'
 
@@ -33,6 +34,7 @@ export const workerGraceMs = 10 * 60_000
 type LogRow = StoredLog & {readonly id: string}
 
 export function builds(world: World, sessions: Sessions, graceMs = workerGraceMs): Stage {
+  const planned = new Planned()
   let sweptAt = -Infinity
   let wished = true
   world.bells.on('cancels', () => {
@@ -44,7 +46,7 @@ export function builds(world: World, sessions: Sessions, graceMs = workerGraceMs
     slowTickMs: sweepMs,
     async run() {
       for (let batch = sessions.take(batchMax); batch.length > 0; batch = sessions.take(batchMax))
-        await recordOrPutBack(world, sessions, batch)
+        await recordOrPutBack(world, sessions, planned, batch)
       const due = performance.now() - sweptAt >= sweepMs
       if (wished || due) {
         wished = false
@@ -60,9 +62,14 @@ export function builds(world: World, sessions: Sessions, graceMs = workerGraceMs
 }
 
 /** What could not be recorded, since the database or the disk is away, is tried again; meanwhile the workers wait. */
-async function recordOrPutBack(world: World, sessions: Sessions, batch: readonly Report[]): Promise<void> {
+async function recordOrPutBack(
+  world: World,
+  sessions: Sessions,
+  planned: Planned,
+  batch: readonly Report[],
+): Promise<void> {
   try {
-    await recordBatch(world, sessions, batch)
+    await recordBatch(world, sessions, planned, batch)
   } catch (error) {
     sessions.putBack(batch)
     throw error
@@ -71,15 +78,20 @@ async function recordOrPutBack(world: World, sessions: Sessions, batch: readonly
 }
 
 /** Records one batch. One attempt whose entries cannot be recorded must not hold up the others: then each by itself. */
-async function recordBatch(world: World, sessions: Sessions, batch: readonly Report[]): Promise<void> {
+async function recordBatch(
+  world: World,
+  sessions: Sessions,
+  planned: Planned,
+  batch: readonly Report[],
+): Promise<void> {
   const attempts = [...new Set(batch.map((report) => report.attempt))]
   try {
-    await recordReports(world, sessions, batch)
+    await recordReports(world, sessions, planned, batch)
   } catch (error) {
     if (!isBadData(error)) throw error
     for (const attempt of attempts) {
       const own = batch.filter((report) => report.attempt === attempt)
-      await recordReports(world, sessions, own).catch((fault: unknown) => giveUp(world, sessions, own, fault))
+      await recordReports(world, sessions, planned, own).catch((fault: unknown) => giveUp(world, sessions, own, fault))
     }
   }
 }
@@ -109,15 +121,25 @@ async function giveUp(
   sessions.tell(first.worker, {say: 'stop', attempt: first.attempt, reason: summary.slice(0, 500)})
 }
 
-async function recordReports(world: World, sessions: Sessions, batch: readonly Report[]): Promise<void> {
+async function recordReports(
+  world: World,
+  sessions: Sessions,
+  planned: Planned,
+  batch: readonly Report[],
+): Promise<void> {
   const workers = new Map(batch.map((report) => [report.attempt, report.worker]))
   const states = await effectiveAttempts(world.store, [...workers.keys()])
-  const mine = states.filter((state) => workers.get(state.attempt) === state.worker)
+  const own = states.filter((state) => workers.get(state.attempt) === state.worker)
+  const mine = await planned.complete(world.store, own)
   await fenceOff(world, sessions, workers, mine)
   const changes = mine.flatMap((state) => foldReports(world, sessions, state, batch))
   const rows = await logsOf(world.store, changes)
   const logs = await writeLogFiles(world, changes, rows)
-  const accepted = batch.filter((report) => report.report === 'accepted').map((report) => report.attempt)
+  // A journal's first entry accepts by itself.
+  const told = new Set(changes.map(({state}) => state.attempt))
+  const accepted = batch.flatMap(({report, attempt}) =>
+    report === 'accepted' && !told.has(attempt) ? [attempt] : [],
+  )
   const standing = await world.store.transaction(async (tx) => {
     await accept(tx, accepted)
     return await applyChanges(tx, changes, logs)
@@ -125,6 +147,7 @@ async function recordReports(world: World, sessions: Sessions, batch: readonly R
   for (const {state, applied} of changes)
     if (standing.has(state.attempt))
       sessions.tell(state.worker, {say: 'applied', attempt: state.attempt, upTo: applied})
+  planned.forget(changes.filter(({ended}) => ended !== null).map(({state}) => state.attempt))
   ringAfter(world, changes)
 }
 

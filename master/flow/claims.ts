@@ -24,6 +24,8 @@ import type {Sessions} from './sessions.ts'
 /** How long a worker has to accept an offer, in milliseconds. */
 const acceptMs = 30_000
 const slowTickMs = 15_000
+/** How often, in milliseconds, more of a queue is looked at than what can start: only to say why the rest waits. */
+const wholeLookMs = 250
 
 interface Opening {
   readonly attempt: string
@@ -33,13 +35,16 @@ interface Opening {
 
 export function claims(world: World, sessions: Sessions): Stage {
   let orphansAt = -Infinity
+  let wholeAt = -Infinity
   return {
     name: 'claims',
     hears: ['claims', 'config'],
     slowTickMs,
     async run() {
       const now = Date.now()
-      const {requests, assigned} = await look(world, sessions, now)
+      const whole = performance.now() - wholeAt >= wholeLookMs
+      const {requests, assigned, more} = await look(world, sessions, now, whole)
+      if (whole) wholeAt = performance.now()
       await explain(world.store, news(requests, assigned))
       if (assigned.collapsed.size > 0)
         await world.store.transaction((tx) => collapseRequests(tx, [...assigned.collapsed.keys()]))
@@ -49,30 +54,43 @@ export function claims(world: World, sessions: Sessions): Stage {
         await explainOrphans(world.store, builderNames(world))
         orphansAt = performance.now()
       }
-      return nextLook(requests, assigned.assignments.length, now)
+      return more && !whole ? wholeLookMs : nextLook(requests, assigned.assignments.length, now)
     },
   }
 }
 
 const builderNames = (world: World) => world.settings().config.builders.map((builder) => builder.name)
 
-async function look(
-  world: World,
-  sessions: Sessions,
-  now: number,
-): Promise<{requests: readonly PendingRequest[]; assigned: Assigned}> {
-  const requests = await queue(world.store, builderNames(world))
-  if (requests.length === 0)
-    return {requests, assigned: {assignments: [], waiting: new Map(), collapsed: new Map()}}
-  const paused = await pausedBuilders(world.store)
-  const builders = new Map(
-    world
-      .settings()
-      .config.builders.map((builder) => [builder.name, {builder, paused: paused.get(builder.name) ?? null}]),
-  )
-  const workers = await workerStates(world.store, sessions.here)
-  return {requests, assigned: assign({requests, builders, workers, now})}
+interface Look {
+  readonly requests: readonly PendingRequest[]
+  readonly assigned: Assigned
+  /** Whether a queue was not looked at as far as it may be. */
+  readonly more: boolean
 }
+
+async function look(world: World, sessions: Sessions, now: number, whole: boolean): Promise<Look> {
+  const {builders: configured} = world.settings().config
+  const [paused, workers] = await Promise.all([
+    pausedBuilders(world.store),
+    workerStates(world.store, sessions.here),
+  ])
+  const room = workers.reduce((sum, worker) => sum + Math.max(0, worker.maxBuilds - worker.running), 0)
+  const depths = configured.map(({name, collapseRequests}) => ({
+    name,
+    // The newest may take the place of all before it, so it must be seen.
+    most: whole || collapseRequests ? lookPerBuilder : Math.min(room + 1, lookPerBuilder),
+  }))
+  const requests = await queue(world.store, depths)
+  const builders = new Map(
+    configured.map((builder) => [builder.name, {builder, paused: paused.get(builder.name) ?? null}]),
+  )
+  const assigned = assign({requests, builders, workers, now})
+  return {requests, assigned, more: depths.some((depth) => isCut(depth, requests))}
+}
+
+/** Whether there may be more of a builder's queue than was looked at, within what is ever looked at. */
+const isCut = ({name, most}: {name: string; most: number}, requests: readonly PendingRequest[]) =>
+  most < lookPerBuilder && requests.filter(({builder}) => builder === name).length === most
 
 /** The reasons that differ from those stored. */
 function news(requests: readonly PendingRequest[], assigned: Assigned): Map<string, readonly Wait[]> {

@@ -63,6 +63,7 @@ function startStage(stage: Stage, bells: Bells, say: Say): Flow {
         resolve()
       }
     })
+  const isWanted = () => rung
   const look = async (): Promise<number> => {
     try {
       const again = await stage.run()
@@ -82,7 +83,7 @@ function startStage(stage: Stage, bells: Bells, say: Say): Flow {
     while (!stopped) {
       rung = false
       const pause = await look()
-      if (!rung && !stopped) await sleep(pause)
+      if (!isWanted()) await sleep(pause)
     }
   }
   const done = loop()
@@ -90,6 +91,7 @@ function startStage(stage: Stage, bells: Bells, say: Say): Flow {
     troubles: () => (trouble === null ? [] : [trouble]),
     async stop() {
       stopped = true
+      rung = true
       for (const quiet of silence) quiet()
       wake()
       await done

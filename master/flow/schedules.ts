@@ -47,6 +47,7 @@ const isNightly = (scheduler: Scheduler): scheduler is Nightly => scheduler.kind
 
 /** Stores the next due time of calendars that are new or whose expression has changed. */
 async function arrange(world: World, config: Config): Promise<void> {
+  if (!config.schedulers.some(isNightly)) return
   const known = new Map((await schedulerRows(world.store)).map((row) => [row.name, row]))
   const changed = config.schedulers
     .filter(isNightly)
@@ -170,6 +171,7 @@ async function submit(tx: Sql, config: Config, scheduler: Scheduler, decision: D
 /** Fires what is due; returns in how many milliseconds the next thing is. */
 async function fireDue(world: World, config: Config): Promise<number | null> {
   const timed = config.schedulers.filter((scheduler) => scheduler.kind !== 'force')
+  if (timed.length === 0) return null
   const fired = await world.store.transaction(async (tx) => {
     const due = await lockDue(
       tx,

@@ -27,8 +27,15 @@ export type Report =
     }
 
 const beatSeconds = 10
+/**
+ * How long what nobody waits for may lie before it is recorded, in milliseconds: many entries then cost one commit.
+ * Short enough for a person who follows a log.
+ */
+const gatherMs = 25
 /** Log bytes that may wait to be recorded before workers are made to wait. */
 const queuedBytesMax = 32 * 1024 * 1024
+/** Log bytes that are recorded without waiting for more. */
+const gatheredBytesMax = 1024 * 1024
 /** A declined build is offered again after this long, in milliseconds. */
 const declinedPauseMs = 2_000
 
@@ -44,6 +51,7 @@ export class Sessions implements WorkerDesk {
   readonly #skews = new Map<string, number>()
   readonly #queue: Report[] = []
   #queuedBytes = 0
+  #gathering: NodeJS.Timeout | null = null
   #roomMade: (() => void)[] = []
 
   constructor(world: World) {
@@ -160,7 +168,7 @@ export class Sessions implements WorkerDesk {
         return
       case 'accept':
         this.#queue.push({report: 'accepted', worker, attempt: message.attempt})
-        this.#world.bells.ringHere('builds')
+        this.#gather()
         return
       case 'decline':
         this.#world.say.warn(
@@ -180,7 +188,8 @@ export class Sessions implements WorkerDesk {
           body,
         })
         this.#queuedBytes += body?.length ?? 0
-        this.#world.bells.ringHere('builds')
+        if (message.entry.entry === 'buildEnded' || this.#queuedBytes >= gatheredBytesMax) this.#ringNow()
+        else this.#gather()
         if (this.#queuedBytes >= queuedBytesMax) await new Promise<void>((go) => this.#roomMade.push(go))
         return
       case 'hello':
@@ -197,6 +206,16 @@ export class Sessions implements WorkerDesk {
     this.#world.say.info({worker}, 'worker disconnected')
     this.#world.bells.ring('events')
     this.#world.bells.ring('claims')
+  }
+
+  #gather(): void {
+    this.#gathering ??= setTimeout(() => this.#ringNow(), gatherMs)
+  }
+
+  #ringNow(): void {
+    if (this.#gathering) clearTimeout(this.#gathering)
+    this.#gathering = null
+    this.#world.bells.ringHere('builds')
   }
 
   /** Reports of an ended session are dropped: the worker sends again what was not acknowledged. */

@@ -73,6 +73,7 @@ export class EventFeed {
     this.#reading = true
     let held = false
     try {
+      // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- a bell sets it while this reads
       while (this.#again && this.#tail && this.#readers.size > 0 && !this.#closed) {
         this.#again = false
         const found = await readEvents(this.#store, this.#tail, batch)
@@ -103,5 +104,4 @@ function deliver(reader: Reader, events: readonly StoredEvent[]): void {
   reader.follower.take(news)
 }
 
-const isBefore = (a: Cursor, b: Cursor): boolean =>
-  a.xid === b.xid ? BigInt(a.id) < BigInt(b.id) : BigInt(a.xid) < BigInt(b.xid)
+const isBefore = (a: Cursor, b: Cursor): boolean => BigInt(a.id) < BigInt(b.id)

@@ -29,7 +29,7 @@ import {workerSocket} from './worker-socket.ts'
 /** The largest body of an ordinary request. */
 export const bodyBytesMax = 1024 * 1024
 
-/** How long answers that are under way may take once the server is closing. */
+/** How long, in milliseconds, the other sides may take to finish and hang up once the server closes. */
 const lastAnswersMs = 2000
 
 /** The server, ready to listen; closing it ends every stream and tells the workers to dial again. */
@@ -125,7 +125,7 @@ function parseJson(app: FastifyInstance): void {
   app.removeContentTypeParser(['application/json', 'text/plain'])
   app.addContentTypeParser('application/json', {parseAs: 'string'}, (request, body, done) => {
     if (body === '') done(null, undefined)
-    else parse(request, body as string, done)
+    else void parse(request, body as string, done)
   })
 }
 

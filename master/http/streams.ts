@@ -63,7 +63,9 @@ export class Stream {
   }
 
   end(): void {
-    if (!this.gone.aborted) this.#reply.raw.end()
+    const {raw} = this.#reply
+    // A reader would keep the connection for its next question, and a server that closes waits for it.
+    if (!this.gone.aborted) raw.end(() => raw.socket?.destroySoon())
   }
 
   async #beat(mayStay: () => Promise<boolean>): Promise<void> {

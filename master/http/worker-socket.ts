@@ -1,7 +1,7 @@
 // GET /worker: the workers' websocket. Only a door: it checks the token, the Origin, the frames and the silence, and
 // hands what was said to the desk, in order.
 import type {FastifyInstance} from 'fastify'
-import type {WebSocket} from 'ws'
+import type {WebSocket} from '@fastify/websocket'
 import type {z} from 'zod'
 import {decode, encodeText, FrameFault, type Framed} from '../../worker/protocol/frames.ts'
 import {

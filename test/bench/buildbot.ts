@@ -20,7 +20,7 @@ interface Turn {
 }
 
 const turns: Readonly<Record<MeasureName, Turn>> = {
-  P1: {driver: 'b1_throughput.py', args: ['--n', '200'], takesServer: true, read: field('builds_s')},
+  P1: {driver: 'b1_throughput.py', args: ['--n', '100'], takesServer: true, read: field('builds_s')},
   P2: {driver: 'b2_steps.py', args: [], takesServer: true, read: field('ms_per_step')},
   P3: {driver: 'b3_log.py', args: [], takesServer: false, read: field('lines_s')},
   P4: {
@@ -45,7 +45,11 @@ export function findPeer(): Peer | {readonly absent: string} {
 }
 
 /** One turn of the peer, on the given PostgreSQL server, or on its SQLite without one. */
-export async function measurePeer(peer: Peer, measure: MeasureName, serverUrl: string | null): Promise<Sample> {
+export async function measurePeer(
+  peer: Peer,
+  measure: MeasureName,
+  serverUrl: string | null,
+): Promise<Sample> {
   const {driver, args, takesServer, read} = turns[measure]
   const folder = mkdtempSync(join(tmpdir(), 'ostler-bench-peer-'))
   const onServer = takesServer && serverUrl !== null
@@ -74,15 +78,15 @@ def sql(text):
 class Shared:
     n = 0
     def fresh(self):
-        self.n = 'x%d' % os.getpid()
-        sql('CREATE DATABASE "bb%s"' % self.n)
-        return 'postgresql+psycopg2://postgres@/bb%s?host=%s' % (self.n, host)
+        self.n = os.getpid()
+        sql('CREATE DATABASE "bb%d"' % self.n)
+        return 'postgresql+psycopg2://postgres@/bb%d?host=%s' % (self.n, host)
     def cpu(self):
         return 0.0
     def stat(self, name, column):
         return 0
     def stop(self):
-        sql('DROP DATABASE IF EXISTS "bb%s" WITH (FORCE)' % self.n)
+        sql('DROP DATABASE IF EXISTS "bb%d" WITH (FORCE)' % self.n)
 if url:
     benchlib.Pg = Shared
 runpy.run_path(os.path.join(drivers, script), run_name='__main__')

@@ -81,7 +81,17 @@ export function figureOf(measure: Measure, samples: Samples): Figure {
   }
 }
 
-const headings = ['', '', 'unit', 'PostgreSQL', 'embedded', 'Buildbot', 'better by', 'the machine', 'off it by']
+const headings = [
+  '',
+  '',
+  'unit',
+  'PostgreSQL',
+  'embedded',
+  'Buildbot',
+  'better by',
+  'the machine',
+  'off it by',
+]
 
 /** The table that people read. */
 export function table(figures: ReadonlyMap<Measure, Figure>): string {

@@ -48,9 +48,15 @@ export async function limitOf(
     case 'P1':
       return sample((seconds) => wideSpawns / seconds, spawnWide)
     case 'P2':
-      return sample((seconds) => (1000 * seconds) / narrowSpawns, () => spawnInTurn(narrowSpawns))
+      return sample(
+        (seconds) => (1000 * seconds) / narrowSpawns,
+        () => spawnInTurn(narrowSpawns),
+      )
     case 'P3':
-      return sample((seconds) => logLines / seconds, () => compress(join(folder, 'limit.gz')))
+      return sample(
+        (seconds) => logLines / seconds,
+        () => compress(join(folder, 'limit.gz')),
+      )
     case 'P4':
       return databaseUrl === null ? null : commitAndSpawn(databaseUrl)
   }
@@ -88,7 +94,8 @@ async function commitAndSpawn(databaseUrl: string): Promise<Sample> {
     const taken: number[] = []
     for (let n = 0; n < latencySamples; n++) {
       const startedAt = Date.now()
-      for (let commits = 0; commits < 2; commits++) await client.query('INSERT INTO bench_limit VALUES (now())')
+      for (let commits = 0; commits < 2; commits++)
+        await client.query('INSERT INTO bench_limit VALUES (now())')
       const child = spawn('date', ['+%s.%N'], {stdio: ['ignore', 'pipe', 'ignore']})
       let text = ''
       child.stdout.setEncoding('utf8').on('data', (piece: string) => (text += piece))

@@ -4,7 +4,7 @@ import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {sweep} from '../../scripts/leftovers.ts'
 import {Master, type Process, startWorker, until} from '../../scripts/processes.ts'
-import type {Buildset, Page, Worker} from '../../scripts/api.ts'
+import type {Build, Buildset, Page, Worker} from '../../scripts/api.ts'
 import type {Sample} from './figures.ts'
 import {cpuSeconds, memoryMb, peakMemoryMb} from './machine.ts'
 
@@ -15,7 +15,7 @@ const format = `%08.0f ${'x'.repeat(90)}`
 /** Prints a million lines of 100 bytes; the same for everybody measured. */
 export const generator = ['seq', '-f', format, '1', String(logLines)] as const
 const settleMs = 3000
-const lookMs = 15
+const lookMs = 25
 const latencyGapMs = 300
 const latencySamples = 20
 
@@ -75,12 +75,18 @@ export class Ostler {
   /** P1: one-step builds per second, from the first request to the last build's end. */
   async throughput(builds: number): Promise<Sample> {
     const names = Array.from({length: builds}, (_, n) => `lane${n % lanes}`)
-    return this.timed((seconds) => builds / seconds, () => this.runForced(names))
+    return this.timed(
+      (seconds) => builds / seconds,
+      () => this.runForced(names),
+    )
   }
 
   /** P2: milliseconds per step of one long build. */
   async step(): Promise<Sample> {
-    return this.timed((seconds) => (1000 * seconds) / stepsInBuild, () => this.runForced(['steps']))
+    return this.timed(
+      (seconds) => (1000 * seconds) / stepsInBuild,
+      () => this.runForced(['steps']),
+    )
   }
 
   /** P3: lines per second of one step; afterwards the log is read back and counted. */
@@ -127,21 +133,33 @@ export class Ostler {
       for (let name = waiting.shift(); name !== undefined; name = waiting.shift())
         buildsets.push((await this.master.api.post<{buildset: string}>(`/schedulers/${name}/force`)).buildset)
     }
+    const before = await this.newestBuild()
     await Promise.all(Array.from({length: lanes}, submit))
     await this.allQuiet()
+    const after = await this.newestBuild()
+    if (after - before !== schedulers.length)
+      throw new Error(`${after - before} builds ran instead of ${schedulers.length}`)
     return buildsets
   }
 
-  /** Waits until no request waits or runs. */
+  /** Waits until no request waits, and then until none runs. */
   private async allQuiet(): Promise<void> {
-    const isQuiet = async () => {
-      for (const state of ['pending', 'claimed']) {
+    for (const state of ['pending', 'claimed']) {
+      const isOver = async () => {
         const {items} = await this.master.api.get<Page<object>>(`/requests?state=${state}&limit=1`)
-        if (items.length > 0) return null
+        return items.length === 0 || null
       }
-      return true
+      await this.until('everything is built', isOver, 600_000)
     }
-    await this.until('everything is built', isQuiet, 600_000)
+  }
+
+  /** The number of the newest build; also a check that it ended well. */
+  private async newestBuild(): Promise<number> {
+    const {items} = await this.master.api.get<Page<Build>>('/builds?limit=1')
+    const [newest] = items
+    if (newest && newest.result !== 'success')
+      throw new Error(`build ${newest.id} ended as ${newest.result ?? newest.state}`)
+    return Number(newest?.id ?? 0)
   }
 
   private async timed(figure: (seconds: number) => number, work: () => Promise<unknown>): Promise<Sample> {
@@ -190,7 +208,11 @@ function stampIn(file: string): number | null {
 function configuration(stamps: string): string {
   const shell = (name: string, command: readonly string[]) => ({kind: 'shell', name, command})
   const builders = [
-    ...Array.from({length: lanes}, (_, lane) => ({name: `lane${lane}`, steps: [shell('true', ['true'])]})),
+    ...Array.from({length: lanes}, (_, lane) => ({
+      name: `lane${lane}`,
+      collapseRequests: false,
+      steps: [shell('true', ['true'])],
+    })),
     {name: 'steps', steps: Array.from({length: stepsInBuild}, (_, n) => shell(`s${n}`, ['true']))},
     {name: 'log', steps: [shell('log', generator)]},
     {name: 'stamp', steps: [shell('stamp', ['sh', '-c', 'date +%s.%N >> "$0"', stamps])]},

@@ -64,7 +64,7 @@ scenario('a build is cancelled with a reason, and built again', async (t) => {
   await system.force('any', {builder: 'held'})
   const {page, done} = await visit(t, system)
   await page.goto(system.master.url)
-  await page.locator('.block.tone-running').click()
+  await page.locator('.block.tone-running .block-head').click()
   await page.locator('.panel').getByText('before one').waitFor()
   await page.locator('.panel').getByRole('link', {name: 'Open build'}).click()
   await page.getByRole('button', {name: 'Cancel'}).click()

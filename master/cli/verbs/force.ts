@@ -6,7 +6,7 @@ import {say, sayJson} from '../print.ts'
 import {clientOf, clientVerb, gather, type ClientFlags, type Verb} from '../verb.ts'
 
 interface Flags extends ClientFlags {
-  readonly builder?: string[]
+  readonly builder: string[]
   readonly branch?: string
   readonly revision?: string
   readonly reason?: string
@@ -19,7 +19,8 @@ export const force: Verb = (program, end) =>
     .option(
       '--builder <name>',
       'only this builder (may be given again)',
-      (name: string, before: string[] = []) => [...before, name],
+      (name: string, before: string[]) => [...before, name],
+      [],
     )
     .option('--branch <branch>', 'the branch to build')
     .option('--revision <revision>', 'the commit to build')
@@ -33,7 +34,7 @@ export const force: Verb = (program, end) =>
         submittedShape,
         `/schedulers/${encodeURIComponent(scheduler)}/force`,
         {
-          ...(builders ? {builders} : {}),
+          ...(builders.length > 0 ? {builders} : {}),
           ...(branch === undefined ? {} : {branch}),
           ...(revision === undefined ? {} : {revision}),
           ...(reason === undefined ? {} : {reason}),

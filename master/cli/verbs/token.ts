@@ -1,5 +1,5 @@
 // `ostler token`: makes, lists and revokes tokens.
-import {type Command, Option} from 'commander'
+import {Option} from 'commander'
 import {z} from 'zod'
 import {list, tokenShape} from '../../http/shapes.ts'
 import {plain, say, sayError, sayJson, table} from '../print.ts'
@@ -52,5 +52,5 @@ export const token: Verb = (program) => {
       else say(`token ${id} is revoked`)
     },
   )
-  return tokens as Command
+  return tokens
 }

@@ -1,6 +1,5 @@
 // Artifacts: what builds kept. The bytes come from strangers, so a browser may only save them, never show them.
 import type {FastifyReply, FastifyRequest} from 'fastify'
-import {z} from 'zod'
 import {listArtifacts, readArtifact, type ArtifactRow} from '../../world/store/views/logs.ts'
 import {notFound, Refusal} from '../refusals.ts'
 import {artifactShape, list} from '../shapes.ts'

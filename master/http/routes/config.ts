@@ -33,7 +33,7 @@ export function configRoutes(api: Api, needs: RouteNeeds): void {
     },
     async (request) => {
       const {version, problems} = await needs.reload()
-      await audit(needs.store, actorOf(request), 'config.reload', version ?? '', {problems: problems.length})
+      await audit(needs.store, actorOf(request), 'config.reload', version, {problems: problems.length})
       if (problems.length > 0)
         throw new Refusal(
           422,

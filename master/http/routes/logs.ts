@@ -6,7 +6,7 @@ import {z} from 'zod'
 import {readLog, type LogRow} from '../../world/store/views/logs.ts'
 import {mayStay} from '../access.ts'
 import {notFound, Refusal} from '../refusals.ts'
-import {followShape} from '../shapes.ts'
+import {type followShape} from '../shapes.ts'
 import type {Stream} from '../streams.ts'
 import type {Api, RouteNeeds} from './index.ts'
 import {idParams} from './questions.ts'
@@ -21,11 +21,11 @@ const followMs = 40
 /** Text in one event. */
 const pieceBytes = 256 * 1024
 
-const foundShape = z.object({
+interface Found {
   /** Numbers of lines, from 0. */
-  lines: z.array(z.int()),
-  more: z.boolean(),
-})
+  readonly lines: readonly number[]
+  readonly more: boolean
+}
 
 export function logRoutes(api: Api, needs: RouteNeeds): void {
   const find = async (id: string): Promise<LogRow> => {
@@ -107,18 +107,13 @@ async function answerWhole(needs: RouteNeeds, log: LogRow, request: FastifyReque
   return await reply.send(Readable.from(needs.logs.readGzip(log)))
 }
 
-async function answerSearch(
-  needs: RouteNeeds,
-  log: LogRow,
-  needle: string,
-  from: number,
-): Promise<z.infer<typeof foundShape>> {
+async function answerSearch(needs: RouteNeeds, log: LogRow, needle: string, from: number): Promise<Found> {
   const found = await needs.logs.search(log, needle, from, foundMax + 1)
   return {lines: found.slice(0, foundMax), more: found.length > foundMax}
 }
 
 function acceptsGzip(request: FastifyRequest): boolean {
-  const accepted = String(request.headers['accept-encoding'] ?? '').toLowerCase()
+  const accepted = (request.headers['accept-encoding'] ?? '').toLowerCase()
   return accepted.split(',').some((one) => {
     const [name = '', ...parameters] = one.split(';').map((part) => part.trim())
     return (

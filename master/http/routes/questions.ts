@@ -27,7 +27,7 @@ export const branchText = z
   .string()
   .min(1)
   .max(500)
-  // eslint-disable-next-line no-control-regex -- control characters are what must not be there
+
   .regex(
     /^(?![-/.])(?!.*(?:\.\.|\/\/|@\{|\/\.|\.lock(?:\/|$)))[^\x00-\x20\x7f~^:?*[\\]+$/,
     'not the name of a branch',

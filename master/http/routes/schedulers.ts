@@ -140,10 +140,7 @@ const asScheduler = (scheduler: SchedulerConfig, dueAt: Date | null): Scheduler 
   text: inWords(scheduler),
   dueAt: dueAt?.toISOString() ?? null,
   label: scheduler.kind === 'force' ? scheduler.label : null,
-  branch:
-    scheduler.kind === 'singleBranch' || scheduler.kind === 'force' || scheduler.kind === 'nightly'
-      ? scheduler.branch
-      : null,
+  branch: scheduler.branch,
   parameters:
     scheduler.kind === 'force'
       ? scheduler.parameters.map((parameter) => ({...parameter, choices: [...parameter.choices]}))

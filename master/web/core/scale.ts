@@ -176,11 +176,12 @@ export function ticks(
   const coarsest = tickSteps.findIndex((ms) => ms * pixelsPerMs >= apart)
   const steps = tickSteps.slice(0, coarsest < 0 ? undefined : coarsest + 1).reverse()
   const found: {at: number; y: number}[] = []
-  for (const step of steps) {
+  for (const [level, step] of steps.entries()) {
     if ((to - from) / step > momentsMax) break
+    const least = level === 0 ? apart * 0.6 : apart
     for (let at = Math.floor((to + offsetMs) / step) * step - offsetMs; at >= from; at -= step) {
       const y = scale.y(at)
-      if (y < 20 || found.some((other) => Math.abs(other.y - y) < apart * 0.6)) continue
+      if (y < 20 || found.some((other) => Math.abs(other.y - y) < least)) continue
       if (scale.gaps.some((gap) => at > gap.from && at < gap.to)) continue
       found.push({at, y})
     }

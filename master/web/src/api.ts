@@ -116,7 +116,7 @@ export const act = {
   logIn: (token: string) => send<Who>('POST', '/session', {token}),
   logOut: () => send<null>('DELETE', '/session'),
   cancelBuild: (id: string, reason: string) => send('POST', `/builds/${part(id)}/cancel`, {reason}),
-  rebuild: (id: string) => send<{buildset?: string}>('POST', `/builds/${part(id)}/rebuild`),
+  rebuild: (id: string) => send<{buildset: string}>('POST', `/builds/${part(id)}/rebuild`),
   cancelRequest: (id: string, reason: string) => send('POST', `/requests/${part(id)}/cancel`, {reason}),
   worker: (name: string, verb: 'pause' | 'resume' | 'drain', reason: string) =>
     send('POST', `/workers/${part(name)}/${verb}`, {reason}),

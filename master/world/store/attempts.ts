@@ -3,7 +3,7 @@ import type {AttemptState, Changes} from '../../core/apply.ts'
 import type {Plan} from '../../../worker/protocol/plan.ts'
 import type {StoredLog} from '../logs.ts'
 import {completeBuildsets} from './buildsets.ts'
-import {record} from './events.ts'
+import {record, type NewEvent} from './events.ts'
 import type {Sql} from './store.ts'
 import {cleanJson, cleanText} from './text.ts'
 
@@ -11,18 +11,28 @@ const number = (text: string | number) => Number(text)
 const time = (ms: number | null) => (ms === null ? null : new Date(ms))
 
 /** The state of effective attempts among those named; one that is not (any more) effective is left out. */
-export async function effectiveAttempts(sql: Sql, ids: readonly string[]): Promise<AttemptState[]> {
-  const rows = await sql.query<Omit<AttemptState, 'steps'> & {steps: AttemptState['steps'] | null}>(
+export async function effectiveAttempts(sql: Sql, ids: readonly string[]): Promise<Omit<AttemptState, 'steps'>[]> {
+  const rows = await sql.query<Omit<AttemptState, 'steps'>>(
     `SELECT a.id AS attempt, a.build_id AS build, b.builder, b.number, b.request_id AS request,
-            b.buildset_id AS buildset, a.worker, a.applied, w.skew_ms AS "skewMs",
-            (SELECT jsonb_agg(jsonb_build_object('name', s->'name', 'kind', s->'kind'))
-             FROM jsonb_array_elements(a.plan->'steps') s) AS steps
+            b.buildset_id AS buildset, a.worker, a.applied, w.skew_ms AS "skewMs"
      FROM attempts a JOIN builds b ON b.id = a.build_id AND b.attempt = a.id AND b.state <> 'finished'
      LEFT JOIN workers w ON w.name = a.worker
      WHERE a.id = ANY($1::bigint[]) AND a.state IN ('offered', 'running')`,
     [ids],
   )
-  return rows.map((row) => ({...row, skewMs: row.skewMs || 0, steps: row.steps ?? []}))
+  return rows.map((row) => ({...row, skewMs: row.skewMs || 0}))
+}
+
+/** The names and kinds of the steps that attempts were opened with, by attempt: these never change. */
+export async function plannedSteps(sql: Sql, ids: readonly string[]): Promise<Map<string, AttemptState['steps']>> {
+  if (ids.length === 0) return new Map()
+  const rows = await sql.query<{id: string; steps: AttemptState['steps'] | null}>(
+    `SELECT id, (SELECT jsonb_agg(jsonb_build_object('name', s->'name', 'kind', s->'kind'))
+                 FROM jsonb_array_elements(plan->'steps') s) AS steps
+     FROM attempts WHERE id = ANY($1::bigint[])`,
+    [ids],
+  )
+  return new Map(rows.map((row) => [row.id, row.steps ?? []]))
 }
 
 /** Marks offers as accepted. */
@@ -109,10 +119,6 @@ export async function applyChanges(
   await writeArtifacts(tx, mine)
   await writeBuilds(tx, mine)
   await finishBuilds(tx, mine)
-  await record(
-    tx,
-    mine.flatMap((change) => change.events),
-  )
   return standing
 }
 
@@ -207,12 +213,17 @@ async function writeBuilds(tx: Sql, changes: readonly Changes[]): Promise<void> 
   )
 }
 
+/** Tells what happened, and after it the ends of builds. */
 async function finishBuilds(tx: Sql, changes: readonly Changes[]): Promise<void> {
   const ended = changes.flatMap(({state, ended}) =>
     ended && ended.result !== 'retry' ? [{...ended, build: state.build}] : [],
   )
   const lost = changes.flatMap(({state, ended}) => (ended?.result === 'retry' ? [{state, ended}] : []))
-  await finish(tx, ended)
+  await finish(
+    tx,
+    ended,
+    changes.flatMap(({events}) => events),
+  )
   for (const {state, ended} of lost) await retry(tx, [state.attempt], ended.summary)
 }
 
@@ -224,9 +235,16 @@ export interface BuildEnd {
   readonly at: number | null
 }
 
-/** Ends builds, their requests and what buildsets that completes. A terminal result never changes. */
-export async function finish(tx: Sql, ends: readonly BuildEnd[]): Promise<void> {
-  if (ends.length === 0) return
+/**
+ * Ends builds, their requests and what buildsets that completes. A terminal result never changes. `before` is what is
+ * to be told before the ends.
+ */
+export async function finish(
+  tx: Sql,
+  ends: readonly BuildEnd[],
+  before: readonly NewEvent[] = [],
+): Promise<void> {
+  if (ends.length === 0) return await record(tx, before)
   const rows = await tx.query<{
     id: string
     builder: string
@@ -244,6 +262,9 @@ export async function finish(tx: Sql, ends: readonly BuildEnd[]): Promise<void> 
      ), closed AS (
        UPDATE attempts SET state = 'finished', ended_at = now() FROM ended
        WHERE attempts.id = ended.attempt AND attempts.state IN ('offered', 'running')
+     ), answered AS (
+       UPDATE requests SET state = 'finished', result = ended.result, finished_at = now(), waiting = '[]'
+       FROM ended WHERE requests.id = ended.request_id
      )
      SELECT id, builder, number, result, request_id, buildset_id FROM ended`,
     [
@@ -253,26 +274,18 @@ export async function finish(tx: Sql, ends: readonly BuildEnd[]): Promise<void> 
       ends.map((end) => time(end.at)),
     ],
   )
-  if (rows.length === 0) return
-  await tx.query(
-    `UPDATE requests SET state = 'finished', result = n.result, finished_at = now(), waiting = '[]'
-     FROM unnest($1::bigint[], $2::text[]) AS n (id, result) WHERE requests.id = n.id`,
-    [rows.map((row) => row.request_id), rows.map((row) => row.result)],
-  )
-  await record(
-    tx,
-    rows.map((row) => ({
-      type: 'build.finished',
-      data: {
-        build: row.id,
-        builder: row.builder,
-        number: row.number,
-        result: row.result,
-        request: row.request_id,
-        buildset: row.buildset_id,
-      },
-    })),
-  )
+  const finished = rows.map((row) => ({
+    type: 'build.finished',
+    data: {
+      build: row.id,
+      builder: row.builder,
+      number: row.number,
+      result: row.result,
+      request: row.request_id,
+      buildset: row.buildset_id,
+    },
+  }))
+  await record(tx, [...before, ...finished])
   await completeBuildsets(tx, [...new Set(rows.map((row) => row.buildset_id))])
 }
 

@@ -27,9 +27,16 @@ export interface Submitted {
 
 /** Records a buildset with a request for each builder. Ring `claims` after the commit. */
 export async function submitBuildset(tx: Sql, b: NewBuildset): Promise<Submitted> {
-  const [row] = await tx.query<{id: string}>(
-    `INSERT INTO buildsets (key, reason, origin, scheduler, submitted_by, source_stamps, properties, change_ids)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (key) DO NOTHING RETURNING id`,
+  const rows = await tx.query<{buildset: string; id: string | null; builder: string}>(
+    `WITH made AS (
+       INSERT INTO buildsets (key, reason, origin, scheduler, submitted_by, source_stamps, properties, change_ids)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (key) DO NOTHING RETURNING id
+     ), asked AS (
+       INSERT INTO requests (buildset_id, builder, priority)
+       SELECT made.id, builder, priority FROM made, unnest($9::text[], $10::int[]) AS r (builder, priority)
+       RETURNING id, builder
+     )
+     SELECT made.id AS buildset, asked.id, asked.builder FROM made LEFT JOIN asked ON true ORDER BY asked.id`,
     [
       b.key ?? null,
       b.reason,
@@ -39,22 +46,22 @@ export async function submitBuildset(tx: Sql, b: NewBuildset): Promise<Submitted
       JSON.stringify(b.sourceStamps),
       JSON.stringify(b.properties),
       b.changeIds,
+      b.builders.map((builder) => builder.name),
+      b.builders.map((builder) => builder.priority),
     ],
   )
+  const [row] = rows
   if (!row) return await submittedBefore(tx, b.key as string)
-  const requests = await tx.query<{id: string; builder: string}>(
-    `INSERT INTO requests (buildset_id, builder, priority)
-     SELECT $1, builder, priority FROM unnest($2::text[], $3::int[]) AS r (builder, priority) RETURNING id, builder`,
-    [row.id, b.builders.map((builder) => builder.name), b.builders.map((builder) => builder.priority)],
-  )
+  const {buildset} = row
+  const requests = rows.flatMap(({id, builder}) => (id === null ? [] : [{id, builder}]))
   await record(
     tx,
     requests.map((request) => ({
       type: 'request.added',
-      data: {request: request.id, buildset: row.id, builder: request.builder},
+      data: {request: request.id, buildset, builder: request.builder},
     })),
   )
-  return {buildset: row.id, requests}
+  return {buildset, requests}
 }
 
 async function submittedBefore(tx: Sql, key: string): Promise<Submitted> {

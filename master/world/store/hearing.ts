@@ -13,6 +13,7 @@ export function openHearing(url: string, ears: Ears, say: (text: string) => void
   let client: pg.Client | null = null
   let opening: Promise<void> | null = null
   let closed = false
+  const hasClosed = () => closed
 
   const open = async () => {
     for (let failed = false; !closed; failed = true) {
@@ -26,7 +27,10 @@ export function openHearing(url: string, ears: Ears, say: (text: string) => void
         await fresh.connect()
         fresh.on('notification', ({channel, payload}) => ears.hear(channel, payload ?? ''))
         for (const channel of ears.channels()) await fresh.query(`LISTEN ${pg.escapeIdentifier(channel)}`)
-        if (closed) return void (await fresh.end())
+        if (hasClosed()) {
+          await fresh.end()
+          return
+        }
         fresh.once('end', () => lost(fresh))
         client = fresh
         return

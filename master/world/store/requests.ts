@@ -7,8 +7,11 @@ import type {Sql} from './store.ts'
 /** How many waiting requests of one builder are looked at; those behind them could not start before them anyway. */
 export const lookPerBuilder = 50
 
-/** The waiting requests at the head of each builder's queue, in the order of the whole queue. */
-export async function queue(sql: Sql, builders: readonly string[]): Promise<PendingRequest[]> {
+/** The waiting requests at the head of each builder's queue, in the order of the whole queue. `most` counts each. */
+export async function queue(
+  sql: Sql,
+  builders: readonly {readonly name: string; readonly most: number}[],
+): Promise<PendingRequest[]> {
   const rows = await sql.query<{
     id: string
     builder: string
@@ -20,13 +23,13 @@ export async function queue(sql: Sql, builders: readonly string[]): Promise<Pend
     `SELECT r.id, r.builder, r.submitted_at, r.not_before, r.waiting,
             (SELECT string_agg(concat(s->>'repository', ' ', s->>'branch'), ',')
              FROM jsonb_array_elements(b.source_stamps) s) AS stamp_key
-     FROM unnest($1::text[]) AS n (builder)
+     FROM unnest($1::text[], $2::int[]) AS n (builder, most)
      CROSS JOIN LATERAL (
        SELECT * FROM requests WHERE requests.builder = n.builder AND state = 'pending'
-       ORDER BY priority DESC, submitted_at, id LIMIT $2
+       ORDER BY priority DESC, submitted_at, id LIMIT n.most
      ) r JOIN buildsets b ON b.id = r.buildset_id
      ORDER BY r.priority DESC, r.submitted_at, r.id`,
-    [builders, lookPerBuilder],
+    [builders.map(({name}) => name), builders.map(({most}) => most)],
   )
   return rows.map((row) => ({
     id: row.id,

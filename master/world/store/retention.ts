@@ -92,7 +92,7 @@ export async function removeNotes(tx: Sql, readers: readonly EventReader[]): Pro
   await tx.query(
     `DELETE FROM events e WHERE at < now() - $1 * interval '1 day' AND NOT EXISTS (
        SELECT 1 FROM unnest($2::text[], $3::text[]) AS r (reader, types) LEFT JOIN cursors c ON c.reader = r.reader
-       WHERE e.type = ANY(string_to_array(r.types, ',')) AND (c.reader IS NULL OR (e.xid, e.id) > (c.xid, c.id)))`,
+       WHERE e.type = ANY(string_to_array(r.types, ',')) AND (c.reader IS NULL OR e.id > c.id))`,
     [noteDays.events, readers.map(({reader}) => reader), readers.map(({types}) => types.join(','))],
   )
   await tx.query(`DELETE FROM hook_deliveries WHERE at < now() - $1 * interval '1 day'`, [

@@ -89,7 +89,7 @@ eachFront('a role opens what it and lower roles may do, and nothing above', asyn
       .replace(/:[a-z0-9]+/g, 'nothing')
       .replace('/*', '/')
     for (const role of roles) {
-      const {statusCode} = await front.ask({method: method as 'GET', url, as: role})
+      const {statusCode} = await front.ask({method, url, as: role})
       const mayPass =
         policy === 'open' ||
         policy === 'hook' ||
@@ -98,13 +98,13 @@ eachFront('a role opens what it and lower roles may do, and nothing above', asyn
       t.is(statusCode === 403, !mayPass, `${role} ${line}: ${statusCode}`)
       t.not(statusCode, 500, line)
     }
-    const nobody = await front.ask({method: method as 'GET', url})
+    const nobody = await front.ask({method, url})
     t.is(
       nobody.statusCode === 401,
       !['open', 'read'].includes(policy ?? '') && !(policy === 'hook'),
       `nobody ${line}: ${nobody.statusCode}`,
     )
-    const worker = await front.ask({method: method as 'GET', url, as: 'worker'})
+    const worker = await front.ask({method, url, as: 'worker'})
     if (!['open', 'read', 'hook', 'worker'].includes(policy ?? ''))
       t.is(worker.statusCode, 403, `worker ${line}`)
   }

@@ -114,9 +114,10 @@ test('a place in a log survives its address', (t) => {
       },
     ),
   )
-  t.is(formatAnchor({step: 2, log: null, from: 120, to: 120}), '#S2L120')
+  t.is(formatAnchor({step: 1, log: null, from: 120, to: 120}), '#S2L120')
   t.is(parseAnchor('#main'), null)
-  t.deepEqual(parseAnchor('#S2L130-120'), {step: 2, log: null, from: 120, to: 130})
+  t.deepEqual(parseAnchor('#S2L130-120'), {step: 1, log: null, from: 120, to: 130})
+  t.is(parseAnchor('#S0L1'), null)
 })
 
 const reel = (lines: number): Reel => ({lines, rowPixels: 18, viewPixels: 500, capPixels: 12_000_000})

@@ -3,7 +3,7 @@ import {useQuery} from '@tanstack/react-query'
 import {useEffect, useState} from 'react'
 import {Link, useLocation} from 'wouter'
 import type {Build, Step} from '../../../http/shapes.ts'
-import {parseAnchor, type Anchor} from '../../core/anchors.ts'
+import {formatAnchor, parseAnchor, stepAnchor, type Anchor} from '../../core/anchors.ts'
 import {isBad} from '../../core/columns.ts'
 import {toneOf} from '../../core/marks.ts'
 import {shortRevision} from '../../core/say.ts'
@@ -21,7 +21,12 @@ import {StepList, Tests} from './steps.tsx'
 export function BuildPage({id}: {id: string}) {
   const key = ['build', id]
   const build = useQuery({queryKey: key, queryFn: () => read.build(id)})
-  const steps = useQuery({queryKey: [...key, 'steps'], queryFn: () => read.steps(id)})
+  const steps = useQuery({
+    queryKey: [...key, 'steps'],
+    queryFn: () => read.steps(id),
+    // No event tells of a log's first bytes.
+    refetchInterval: ({state}) => (state.data?.items.some(isSilent) ? 1000 : false),
+  })
   useRefreshed(
     key,
     ({data, type}) => data['build'] === id || (type === 'build.started' && build.data?.state === 'pending'),
@@ -30,6 +35,8 @@ export function BuildPage({id}: {id: string}) {
     <Answered question={build}>{(known) => <Shown build={known} steps={steps.data?.items ?? []} />}</Answered>
   )
 }
+
+const isSilent = ({state, logs}: Step) => state === 'running' && logs.length === 0
 
 function Shown({build, steps}: {build: Build; steps: readonly Step[]}) {
   useTitle(`${build.builder} #${String(build.number)}`)
@@ -46,7 +53,7 @@ function Shown({build, steps}: {build: Build; steps: readonly Step[]}) {
             <StepList
               steps={steps}
               current={step?.number ?? null}
-              onPick={(number) => setAnchor(`#S${String(number)}`)}
+              onPick={(number) => setAnchor(stepAnchor(number))}
             />
           </section>
           <Facts build={build} />
@@ -59,7 +66,7 @@ function Shown({build, steps}: {build: Build; steps: readonly Step[]}) {
             <StepHead
               step={step}
               log={log?.name ?? null}
-              onLog={(name) => setAnchor(`#S${String(step.number)}:${encodeURIComponent(name)}:`)}
+              onLog={(name) => setAnchor(formatAnchor({step: step.number, log: name, from: null, to: null}))}
             />
           )}
           {step?.tests && <Tests tests={step.tests} />}
@@ -82,6 +89,7 @@ function Shown({build, steps}: {build: Build; steps: readonly Step[]}) {
 }
 
 function Head({build}: {build: Build}) {
+  const [, go] = useLocation()
   const tone = toneOf(build)
   return (
     <header className={`build-head tone-${tone}`}>
@@ -120,7 +128,11 @@ function Head({build}: {build: Build}) {
         </div>
       </dl>
       <div className="buttons">
-        <BuildActions id={build.id} state={build.state} />
+        <BuildActions
+          id={build.id}
+          state={build.state}
+          onAgain={(again) => go(again === null ? '/requests' : `/builds/${again}`)}
+        />
         <NeedsRole role="developer" to="build again or cancel" />
       </div>
     </header>

@@ -70,7 +70,6 @@ function ForceForm({scheduler}: {scheduler: Scheduler}) {
   const elsewhere = problems.filter(({path}) => !shownAt.has(path))
   return (
     <form className="form" onSubmit={submit} noValidate>
-      <p>{scheduler.text}</p>
       <NeedsRole role="developer" to="force a build" />
       {task.error && (refused.length === 0 || elsewhere.length > 0) && <Trouble error={task.error} />}
       {elsewhere.map(({path, message}) => (

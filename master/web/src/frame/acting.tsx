@@ -78,7 +78,7 @@ export function AskReason({
       <form onSubmit={submit}>
         <label>
           <span>Reason, for those who ask later</span>
-          <input name="reason" autoFocus maxLength={500} />
+          <input name="reason" maxLength={500} />
         </label>
         {error && <Trouble error={error} />}
         <p className="buttons">

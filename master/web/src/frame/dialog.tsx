@@ -14,7 +14,11 @@ export function Dialog({
   const heading = useId()
   useEffect(() => {
     const dialog = ref.current
-    if (dialog && !dialog.open) dialog.showModal()
+    if (dialog && !dialog.open) {
+      dialog.showModal()
+      // The browser would choose the first thing it finds, which is the button that closes.
+      dialog.querySelector<HTMLElement>('input, select, textarea')?.focus()
+    }
     return () => dialog?.close()
   }, [])
   return (

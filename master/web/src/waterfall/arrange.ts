@@ -58,13 +58,14 @@ export interface Arrangement {
   readonly cells: readonly Cell[]
 }
 
-export const columnWidth: Record<Detail, number> = {steps: 184, builds: 120, strips: 34}
+export const columnWidth: Record<Detail, number> = {steps: 160, builds: 120, strips: 34}
 export const railLine = 36
 export const blockHead = 22
 export const stepLine = 17
 export const pendingLine = 36
 const foldedWidth = 36
 const groupGap = 10
+const widenedAtMost = 1.6
 const stepLinesMax = 10
 const bunchMs = 60_000
 const bunchShown = 3
@@ -77,14 +78,21 @@ const startOf = (build: BuildRow) => Date.parse(build.startedAt ?? build.created
 const endOf = (build: BuildRow, now: number) =>
   build.finishedAt === null ? now : Date.parse(build.finishedAt)
 
-/** Lays out the whole board for a view of this height. */
-export function arrange(board: Waterfall, view: View, now: number, viewPixels: number): Arrangement {
+/** The pixels there are for builds: below the heads, and beside the rails. */
+export interface Room {
+  readonly high: number
+  readonly wide: number
+}
+
+/** Lays out the whole board for a view of this size. */
+export function arrange(board: Waterfall, view: View, now: number, room: Room): Arrangement {
+  const viewPixels = room.high
   const detail = detailOf(view.span)
   const to = view.until ?? now
   const from = to - spanMs(view.span)
   const pixelsPerMs = Math.max(300, viewPixels) / spanMs(view.span)
   const filter = parseFilter(view.filter)
-  const {columns: bare, groups, width} = layColumns(board, view, detail)
+  const {columns: bare, groups, width} = layColumns(board, view, detail, room.wide)
   const shownNames = new Set(bare.map(({builder}) => builder.name))
   const builds = board.builds.filter(
     (build) =>
@@ -171,14 +179,16 @@ const moments = (bunches: readonly Bunch<{at: number}>[], rail: string): Moment[
     height: railLine * shown.length + (hidden.length > 0 ? 22 : 0) + 4,
   }))
 
-function layColumns(board: Waterfall, view: View, detail: Detail) {
+function layColumns(board: Waterfall, view: View, detail: Detail, wide: number) {
   const filter = parseFilter(view.filter)
   const groups: GroupAt[] = []
   const columns: Omit<Column, 'blocks'>[] = []
   const pending = groupBy(board.pending, ({builder}) => builder)
   let left = 0
   const shown = board.builders.filter((builder) => showsBuilder(filter, builder))
-  for (const {tag, builders} of groupBuilders(shown, view.redFirst)) {
+  const grouped = groupBuilders(shown, view.redFirst)
+  const width = widthFor(detail, wide, view.folded, grouped)
+  for (const {tag, builders} of grouped) {
     const folded = view.folded.includes(tag)
     const start = left
     if (folded) left += foldedWidth
@@ -188,15 +198,29 @@ function layColumns(board: Waterfall, view: View, detail: Detail) {
           builder,
           index: columns.length,
           left,
-          width: columnWidth[detail],
+          width,
           pending: pending.get(builder.name) ?? [],
         })
-        left += columnWidth[detail]
+        left += width
       }
     groups.push({tag, left: start, width: left - start, folded, builders})
     left += groupGap
   }
   return {columns, groups, width: left}
+}
+
+/** Few columns use the room there is, up to what text can use; many keep their least width. */
+function widthFor(
+  detail: Detail,
+  wide: number,
+  folded: readonly string[],
+  groups: readonly {tag: string; builders: readonly BuilderRow[]}[],
+): number {
+  const open = groups.filter(({tag}) => !folded.includes(tag))
+  const count = open.reduce((sum, {builders}) => sum + builders.length, 0)
+  const taken = groups.length * groupGap + (groups.length - open.length) * foldedWidth
+  const share = count === 0 ? 0 : Math.floor((wide - taken) / count)
+  return Math.max(columnWidth[detail], Math.min(columnWidth[detail] * widenedAtMost, share))
 }
 
 function withBlocks(

@@ -22,7 +22,7 @@ interface Props {
   readonly open: (id: string) => void
   readonly marked: string | null
   readonly setMarked: (change: string | null) => void
-  readonly onHeight: (pixels: number) => void
+  readonly onRoom: (pixels: {high: number; wide: number}) => void
 }
 
 export interface Sight {
@@ -38,7 +38,7 @@ export const headHeight: Record<Arrangement['detail'], number> = {steps: 64, bui
 export function BoardView(props: Props) {
   const {board, arrangement, view, change, cursor, marked} = props
   const scroller = useRef<HTMLDivElement>(null)
-  const sight = useSight(scroller, props.onHeight)
+  const sight = useSight(scroller, props.onRoom)
   useHeldPlace(scroller, arrangement)
   useCursorInSight(scroller, arrangement, cursor)
 
@@ -65,7 +65,8 @@ export function BoardView(props: Props) {
           marked={marked}
         />
         <PromotionsRail board={board} arrangement={arrangement} trackTop={trackTop} sight={sight} />
-        <div className="columns" style={{width: arrangement.width}}>
+        <div className="columns" style={{minWidth: arrangement.width}}>
+          <div className="head-ground" style={{height: head, marginBottom: -head}} />
           <Bands groups={arrangement.groups} view={view} change={change} sight={sight} />
           <Gaps arrangement={arrangement} trackTop={trackTop} sight={sight} />
           <div className="now-line" style={{top: trackTop - 1}} />
@@ -201,10 +202,7 @@ function Bands({
 }
 
 /** What part of the sheet can be seen, in steps of some hundred pixels so that scrolling draws rarely. */
-function useSight(
-  scroller: React.RefObject<HTMLDivElement | null>,
-  onHeight: (pixels: number) => void,
-): Sight {
+function useSight(scroller: React.RefObject<HTMLDivElement | null>, onRoom: Props['onRoom']): Sight {
   const [sight, setSight] = useState<Sight>({top: 0, bottom: 1600, left: 0, right: 2000})
   useLayoutEffect(() => {
     const element = scroller.current
@@ -227,7 +225,10 @@ function useSight(
       frame ||= requestAnimationFrame(look)
     }
     const watcher = new ResizeObserver(() => {
-      onHeight(Math.max(240, element.clientHeight - 180))
+      onRoom({
+        high: Math.max(240, element.clientHeight - 180),
+        wide: element.clientWidth - besideColumns(element),
+      })
       later()
     })
     watcher.observe(element)
@@ -238,7 +239,7 @@ function useSight(
       element.removeEventListener('scroll', later)
       cancelAnimationFrame(frame)
     }
-  }, [scroller, onHeight])
+  }, [scroller, onRoom])
   return sight
 }
 
@@ -283,6 +284,10 @@ function useCursorInSight(
     focus(5)
   }, [scroller, cursor])
 }
+
+/** How much the axis and the rails take of the width. */
+const besideColumns = (element: HTMLElement) =>
+  [...element.querySelectorAll<HTMLElement>('.axis, .rail')].reduce((sum, part) => sum + part.offsetWidth, 0)
 
 /** How much of the left is covered by what stays in place there. */
 function stuckWidth(element: HTMLElement): number {

@@ -1,6 +1,7 @@
 // One builder's column: its head, what waits for it, and its builds' blocks.
 import {memo} from 'react'
 import {Link} from 'wouter'
+import {stepAnchor} from '../../core/anchors.ts'
 import {sayTone, toneOf, type Tone} from '../../core/marks.ts'
 import {stepsToShow} from '../../core/rail.ts'
 import {sayAgo, sayBriefly, sayDuration} from '../../core/say.ts'
@@ -224,7 +225,7 @@ function StepLines({build, pixels, now}: {build: BuildRow; pixels: number; now: 
         return (
           <Link
             key={step.number}
-            href={`/builds/${build.id}#S${String(step.number)}`}
+            href={`/builds/${build.id}${stepAnchor(step.number)}`}
             tabIndex={-1}
             aria-hidden="true"
             className={`step-line tone-${tone}`}

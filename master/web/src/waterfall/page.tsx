@@ -6,7 +6,7 @@ import {formatView, nextSpan, parseView, spanMs, type View} from '../../core/vie
 import {useNow} from '../asking.ts'
 import {useShortcuts} from '../frame/keys.ts'
 import {Answered, useTitle} from '../frame/page.tsx'
-import {arrange, type Arrangement} from './arrange.ts'
+import {arrange, type Arrangement, type Room} from './arrange.ts'
 import {BoardView} from './board.tsx'
 import {useBoard, type Board} from './data.ts'
 import {BuildPanel, RequestPanel} from './panel.tsx'
@@ -50,8 +50,12 @@ interface ScreenProps {
 }
 
 function Screen({board, view, change, isOld}: ScreenProps) {
-  const [height, setHeight] = useState(600)
-  const arrangement = useArrangement(board, view, height)
+  const [room, setRoom] = useState<Room>({high: 600, wide: 0})
+  const onRoom = useCallback(
+    (now: Room) => setRoom((was) => (was.high === now.high && was.wide === now.wide ? was : now)),
+    [],
+  )
+  const arrangement = useArrangement(board, view, room)
   const [cursor, setCursor] = useState<string | null>(view.build)
   const [marked, setMarked] = useState<string | null>(null)
   const filterField = useRef<HTMLInputElement>(null)
@@ -85,7 +89,7 @@ function Screen({board, view, change, isOld}: ScreenProps) {
           open={open}
           marked={marked}
           setMarked={setMarked}
-          onHeight={setHeight}
+          onRoom={onRoom}
         />
         {view.build !== null && (
           <BuildPanel key={view.build} id={view.build} row={build} board={board} onClose={close} />
@@ -97,14 +101,14 @@ function Screen({board, view, change, isOld}: ScreenProps) {
 }
 
 /** Lays the board out again as time goes on: every second from near, rarely from far. */
-function useArrangement(board: Board, view: View, height: number): Arrangement {
+function useArrangement(board: Board, view: View, room: Room): Arrangement {
   const span = spanMs(view.span)
   const isBig = board.builds.length > 800
   const now = useNow(
     view.until !== null ? 60_000 : Math.max(isBig ? 5000 : 1000, Math.min(30_000, span / 3600)),
   )
   const at = Math.max(now + board.aheadMs, Date.parse(board.now))
-  return useMemo(() => arrange(board, view, at, height), [board, view, at, height])
+  return useMemo(() => arrange(board, view, at, room), [board, view, at, room])
 }
 
 interface BoardKeys {

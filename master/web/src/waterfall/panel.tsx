@@ -2,6 +2,7 @@
 import {useQuery} from '@tanstack/react-query'
 import {useLocation, Link} from 'wouter'
 import type {Log, Step} from '../../../http/shapes.ts'
+import {stepAnchor} from '../../core/anchors.ts'
 import {isBad} from '../../core/columns.ts'
 import {toneOf} from '../../core/marks.ts'
 import {shortRevision} from '../../core/say.ts'
@@ -30,7 +31,12 @@ export function BuildPanel({
 }) {
   const key = ['build', id]
   const build = useQuery({queryKey: key, queryFn: () => read.build(id)})
-  const steps = useQuery({queryKey: [...key, 'steps'], queryFn: () => read.steps(id)})
+  const steps = useQuery({
+    queryKey: [...key, 'steps'],
+    queryFn: () => read.steps(id),
+    // A running step's log grows without events.
+    refetchInterval: ({state}) => (state.data?.items.some((step) => step.state === 'running') ? 1500 : false),
+  })
   useRefreshed(key, ({data}) => data['build'] === id)
   const shown = build.data ?? row
   const telling = pickTelling(steps.data?.items ?? [])
@@ -74,11 +80,23 @@ export function BuildPanel({
   )
 }
 
-/** Build again, or cancel while it runs. */
-export function BuildActions({id, state}: {id: string; state: string}) {
+/** Build again, or cancel while it runs. `onAgain` gets the new build, or null when it still waits. */
+export function BuildActions({
+  id,
+  state,
+  onAgain,
+}: {
+  id: string
+  state: string
+  onAgain?: (build: string | null) => void
+}) {
   return state === 'finished' ? (
     <span data-act="again">
-      <Action needs="developer" run={() => act.rebuild(id)}>
+      <Action
+        needs="developer"
+        run={async () => firstBuildOf((await act.rebuild(id)).buildset)}
+        onDone={(build) => onAgain?.(build as string | null)}
+      >
         Build again
       </Action>
     </span>
@@ -94,6 +112,17 @@ export function BuildActions({id, state}: {id: string; state: string}) {
       </Action>
     </span>
   )
+}
+
+/** The first build of a buildset, when it begins soon. */
+async function firstBuildOf(buildset: string): Promise<string | null> {
+  for (let left = 12; left > 0; left--) {
+    const {requests} = await read.buildset(buildset)
+    const [build] = requests.flatMap(({builds}) => builds)
+    if (build !== undefined) return build
+    await new Promise((resolve) => setTimeout(resolve, 250))
+  }
+  return null
 }
 
 /** The step whose log says most: the first that went wrong, else the one that runs. */
@@ -112,7 +141,7 @@ function Tail({step, build}: {step: Step; build: string}) {
   return (
     <section>
       <h3>
-        <Link href={`/builds/${build}#S${String(step.number)}`}>
+        <Link href={`/builds/${build}${stepAnchor(step.number)}`}>
           <Verdict tone={toneOf(step)}>{step.name}</Verdict>
         </Link>
       </h3>

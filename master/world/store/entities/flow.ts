@@ -11,7 +11,6 @@ export type MasterRow = Row<typeof MasterEntity>
 
 export const EventEntity = table('events', {
   id: identity,
-  xid: bigint,
   at: time,
   type: text,
   data: json<Record<string, unknown>>(),
@@ -20,7 +19,6 @@ export type EventRow = Row<typeof EventEntity>
 
 export const CursorEntity = table('cursors', {
   reader: key(text),
-  xid: bigint,
   id: bigint,
 })
 export type CursorRow = Row<typeof CursorEntity>

@@ -54,7 +54,7 @@ onlyPostgres('a reader never steps over an event whose transaction commits late'
   await late.connect()
   try {
     await late.query('BEGIN')
-    await late.query(`INSERT INTO events (type, data) VALUES ('late', '{}')`)
+    await late.query(`SELECT record_events('{late}', '{"{}"}')`)
     await store.transaction((tx) => record(tx, [{type: 'early', data: {}}]))
     const before = await readEvents(store, null, 10)
     t.deepEqual(kinds(before.events), [], 'the later number is committed, the earlier one is not')
@@ -72,5 +72,5 @@ eachDatabase('a cursor’s text is read back, and other text is none', async (t,
   await store.transaction((tx) => record(tx, [{type: 'a', data: {}}]))
   const cursor = await newestCursor(store)
   t.deepEqual(parseCursor(cursorText(cursor)), cursor)
-  for (const text of ['', '1', 'a-b', '1-2-3', `${'9'.repeat(30)}-1`]) t.is(parseCursor(text), null)
+  for (const text of ['', 'a', '-1', '1-2', '9'.repeat(30)]) t.is(parseCursor(text), null)
 })
