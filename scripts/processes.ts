@@ -170,9 +170,13 @@ export function startWorker(options: WorkerOptions): Process {
   ])
   const most = options.maxBuilds === undefined ? [] : ['--max-builds', String(options.maxBuilds)]
   const args = ['worker', '--master', options.master, '--name', options.name, '--state-dir', options.stateDir]
-  return new Process(`worker ${options.name}`, [...args, '--token-file', tokenFile, ...labels, ...most, ...(options.more ?? [])], {
-    ...(options.env && {env: options.env}),
-  })
+  return new Process(
+    `worker ${options.name}`,
+    [...args, '--token-file', tokenFile, ...labels, ...most, ...(options.more ?? [])],
+    {
+      ...(options.env && {env: options.env}),
+    },
+  )
 }
 
 /** Runs the `ostler` command to its end. */

@@ -177,18 +177,29 @@ export class LogFiles {
     const found: number[] = []
     const index = await this.#index(log)
     const sought = needle.toLowerCase()
+    // Of a line that goes on in the next segment no more is kept than a match may reach back.
+    const reach = 4 * needle.length
     let line = 0
-    let carried = ''
+    let tail = ''
+    let isFound = false
+    const note = () => {
+      if (isFound && line >= from) found.push(line)
+    }
     for await (const text of this.#texts(log, index)) {
-      const lines = (carried + text.toString('latin1')).split('\n')
-      carried = (lines.pop() ?? '').slice(-linesBytesMax)
-      for (const candidate of lines) {
-        if (line >= from && holds(candidate, sought)) found.push(line)
-        if (found.length >= limit) return found
-        line++
+      for (const [n, part] of text.toString('latin1').split('\n').entries()) {
+        if (n > 0) {
+          note()
+          if (found.length >= limit) return found
+          line++
+          tail = ''
+          isFound = false
+        }
+        const piece = tail + part
+        isFound ||= line >= from && holds(piece, sought)
+        tail = piece.slice(-reach)
       }
     }
-    if (carried !== '' && line >= from && holds(carried, sought)) found.push(line)
+    note()
     return found
   }
 

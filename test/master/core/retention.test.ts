@@ -3,7 +3,13 @@ import {leastAgeMs, sentence, type AgedBuild} from '../../../master/core/retenti
 
 const day = 86_400_000
 const rules = {buildsMs: 400 * day, logsMs: 90 * day, artifactsMs: 30 * day, keepLatest: 20}
-const build = (days: number, more: Partial<AgedBuild> = {}): AgedBuild => ({id: '1', ageMs: days * day, newer: 50, isEvidence: false, ...more})
+const build = (days: number, more: Partial<AgedBuild> = {}): AgedBuild => ({
+  id: '1',
+  ageMs: days * day,
+  newer: 50,
+  isEvidence: false,
+  ...more,
+})
 
 test('a young build keeps all it has', (t) => t.is(sentence(build(29), rules), null))
 
@@ -18,7 +24,8 @@ test('the newest builds of a builder stay, though their logs go', (t) => {
   t.is(sentence(build(400, {newer: 20}), rules)?.goes, 'build')
 })
 
-test('a build that a promotion rests on stays', (t) => t.is(sentence(build(9999, {isEvidence: true}), rules)?.goes, 'parts'))
+test('a build that a promotion rests on stays', (t) =>
+  t.is(sentence(build(9999, {isEvidence: true}), rules)?.goes, 'parts'))
 
 test('without ages nothing goes', (t) => {
   const never = {buildsMs: null, logsMs: null, artifactsMs: null, keepLatest: 0}
