@@ -27,12 +27,18 @@ export default tseslint.config(
       '@typescript-eslint/no-empty-function': 'off',
       // A function that only sometimes waits may keep the shape of those that do.
       '@typescript-eslint/require-await': 'off',
-      '@typescript-eslint/no-unused-vars': ['error', {argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrors: 'none'}],
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        {argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrors: 'none'},
+      ],
       // A type parameter may exist for its caller's reading: `get<Build>(path)`.
       '@typescript-eslint/no-unnecessary-type-parameters': 'off',
       // fastify's handlers and hooks, and event listeners, take functions that return promises and handle rejections
       // (the first), or whose rejection is the process's end (the second, by decision).
-      '@typescript-eslint/no-misused-promises': ['error', {checksVoidReturn: {arguments: false, attributes: false}}],
+      '@typescript-eslint/no-misused-promises': [
+        'error',
+        {checksVoidReturn: {arguments: false, attributes: false}},
+      ],
       // Indexing may give undefined to the type checker where the line before has shown that it does not.
       '@typescript-eslint/no-non-null-assertion': 'off',
       // Structures that look like a class's are made on purpose: streams of `pg`, sockets of `ws`, TypeORM's options.

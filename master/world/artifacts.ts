@@ -69,7 +69,10 @@ export class ArtifactFiles {
   }
 
   /** Removes content that nothing keeps, and uploads that broke off, when they are older than `youngMs`. */
-  async sweep(kept: (hashes: readonly string[]) => Promise<ReadonlySet<string>>, youngMs: number): Promise<void> {
+  async sweep(
+    kept: (hashes: readonly string[]) => Promise<ReadonlySet<string>>,
+    youngMs: number,
+  ): Promise<void> {
     for (const shelf of await readdir(this.#root).catch(() => [])) {
       const names = await readdir(path.join(this.#root, shelf))
       const live = shelf === 'partial' ? new Set<string>() : await kept(names)

@@ -19,7 +19,12 @@ export async function stateDirectory(t: ExecutionContext): Promise<string> {
 /** A world for one master: `rings` are the bells it rang. */
 export async function openWorld(t: ExecutionContext, store: Store, over: {git?: Git; master?: string} = {}) {
   const rings: BellName[] = []
-  const bells: Bells = {ring: (bell) => void rings.push(bell), ringHere: () => {}, on: () => () => {}, close: async () => {}}
+  const bells: Bells = {
+    ring: (bell) => void rings.push(bell),
+    ringHere: () => {},
+    on: () => () => {},
+    close: async () => {},
+  }
   const git = over.git ?? new Git({stateDir: await stateDirectory(t), secret: async (name) => name})
   const master = over.master ?? 'one'
   return {

@@ -62,7 +62,9 @@ export async function readEvents(
 
 /** Up to which number every event is decided, and whether later ones are on their way. Asked before, not with, the reading. */
 async function decided(sql: Sql): Promise<{settled: string; held: boolean}> {
-  const [row] = await sql.query<{settled: string; held: boolean}>('SELECT settled, held FROM events_decided()')
+  const [row] = await sql.query<{settled: string; held: boolean}>(
+    'SELECT settled, held FROM events_decided()',
+  )
   return row ?? {settled: '0', held: false}
 }
 

@@ -20,7 +20,10 @@ const changeColumns = `c.id, c.source, c.repository, c.branch, c.revision, c.aut
 /** The changes of the ids, oldest first. */
 export async function changesById(sql: Sql, ids: readonly string[]): Promise<ChangeRow[]> {
   if (ids.length === 0) return []
-  return await sql.query(`SELECT ${changeColumns} FROM changes c WHERE c.id = ANY($1::bigint[]) ORDER BY c.id`, [ids])
+  return await sql.query(
+    `SELECT ${changeColumns} FROM changes c WHERE c.id = ANY($1::bigint[]) ORDER BY c.id`,
+    [ids],
+  )
 }
 
 export interface SchedulerRow {

@@ -58,10 +58,9 @@ export interface Beat {
 
 /** Writes down the newest beats of many workers at once, and that this master lives. */
 export async function writeBeats(sql: Sql, master: string, beats: readonly Beat[]): Promise<void> {
-  await sql.query(
-    'INSERT INTO masters (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET seen_at = now()',
-    [master],
-  )
+  await sql.query('INSERT INTO masters (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET seen_at = now()', [
+    master,
+  ])
   if (beats.length === 0) return
   await sql.query(
     `UPDATE workers SET seen_at = now(), skew_ms = b.skew, free_bytes = b.free

@@ -115,7 +115,7 @@ eachFront('builds are asked for, shown, followed and cancelled', async (t, front
   const {log, build} = await addBuild(front, 'hello\n', {complete: false})
   const listed = await ostler(['builds'], env)
   t.regex(listed.out, /linux #1 +running/)
-   
+
   t.notRegex(listed.out, /\x1b/)
   const following = ostler(['log', 'linux/1', 'test', '-f'], env)
   await growLog(front, log, 'world\n', true)

@@ -18,5 +18,11 @@ const truths: readonly [string, boolean][] = [
 for (const [condition, value] of truths)
   test(`${condition} is ${String(value)}`, (t) => t.deepEqual(holds(condition, scene), {holds: value}))
 
-for (const condition of ['props.nothing == 1', 'result', 'process.exit()', '1 ==', "''.constructor.constructor('x')() == 1"])
+for (const condition of [
+  'props.nothing == 1',
+  'result',
+  'process.exit()',
+  '1 ==',
+  "''.constructor.constructor('x')() == 1",
+])
   test(`${condition} is an error, never a guess`, (t) => t.true('error' in holds(condition, scene)))

@@ -31,8 +31,7 @@ export const identity = column<string>({
   generated: 'increment',
 })
 export const key = <Value>(of: Column<Value>): Column<Value> => ({...of, primary: true})
-export const optional = <Value>(of: Column<Value>): Column<Value | null> =>
-  ({...of, nullable: true})
+export const optional = <Value>(of: Column<Value>): Column<Value | null> => ({...of, nullable: true})
 
 type Values<Of extends Columns> = {
   -readonly [Key in keyof Of]: Of[Key] extends Column<infer Value> ? Exclude<Value, undefined> : never

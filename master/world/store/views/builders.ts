@@ -14,7 +14,13 @@ export interface BuilderActivity {
 
 /** What each named builder does now, in the order of the names. */
 export async function readBuilders(sql: Sql, names: readonly string[]): Promise<BuilderActivity[]> {
-  type Row = Omit<BuildRow, 'id'> & {name: string; pending: number; running: number; paused: boolean; id: string | null}
+  type Row = Omit<BuildRow, 'id'> & {
+    name: string
+    pending: number
+    running: number
+    paused: boolean
+    id: string | null
+  }
   const rows = await sql.query<Row>(
     `SELECT n.name, coalesce(p.pending, 0) AS pending, coalesce(r.running, 0) AS running,
             coalesce(o.paused IS NOT NULL, false) AS paused, b.*
