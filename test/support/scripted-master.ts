@@ -5,7 +5,7 @@ import {createServer, type IncomingMessage, type Server, type ServerResponse} fr
 import type {AddressInfo, Socket} from 'node:net'
 import {crc32, inflateRawSync} from 'node:zlib'
 import {constants} from 'node:zlib'
-import {WebSocket, WebSocketServer} from 'ws'
+import {type WebSocket, WebSocketServer} from 'ws'
 import {decode} from '../../worker/protocol/frames.ts'
 import type {Entry, EntryOf} from '../../worker/protocol/journal.ts'
 import {
@@ -201,7 +201,10 @@ export class ScriptedMaster {
 
   private apply({attempt, seq, entry}: JournalMessage, body: Uint8Array | null): void {
     const told = this.told(attempt)
-    if (seq <= told.applied) return void told.repeated++
+    if (seq <= told.applied) {
+      told.repeated++
+      return
+    }
     if (seq !== told.applied + 1) told.faults.push(`entry ${seq} after ${told.applied}`)
     told.applied = seq
     told.entries.push(entry)

@@ -152,7 +152,7 @@ test.serial('a working directory outside the workspace is refused', async (t) =>
       },
     }),
   ])
-  t.like(outcomes(fence)[0] as object, {outcome: 'broken'})
+  t.like(outcomes(fence)[0], {outcome: 'broken'})
 })
 
 test.serial('secrets are masked in output, in properties and in summaries, also across pieces', async (t) => {

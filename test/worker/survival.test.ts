@@ -58,7 +58,7 @@ test.serial('a step that ended while no worker ran keeps its output and its exit
   const second = startWorker(master, {stateDir})
   await master.ended('1')
   t.is(master.log('1'), counted(10))
-  t.like(master.entry('1', 'stepEnded')?.outcome as object, {outcome: 'exited', code: 3})
+  t.like(master.entry('1', 'stepEnded')?.outcome, {outcome: 'exited', code: 3})
   await second.stop()
   await master.close()
 })

@@ -35,8 +35,9 @@ export async function matching(root: string, globs: readonly string[]): Promise<
       throw new Error(`more than ${entriesMax} files to look through for ${globs.join(' ')}`)
     const file = join(root, path)
     if (path !== '' && isMatch(path)) await take(path, file)
-    const children = await readdir(file, {withFileTypes: true}).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOTDIR' && error.code !== 'ENOENT') unreadable.set(path, reasonOf(error))
+    const children = await readdir(file, {withFileTypes: true}).catch((error: unknown) => {
+      const {code} = error as NodeJS.ErrnoException
+      if (code !== 'ENOTDIR' && code !== 'ENOENT') unreadable.set(path, reasonOf(error))
       return []
     })
     for (const child of children) {

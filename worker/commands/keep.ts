@@ -79,7 +79,9 @@ async function send(
   abort: AbortSignal,
 ): Promise<string | null> {
   for (let tries = 0; ; tries++) {
-    const answer = await put(found, sha256, task.attempt.fence, store, abort).catch((error: Error) => error)
+    const answer = await put(found, sha256, task.attempt.fence, store, abort).catch(
+      (error: unknown) => error as Error,
+    )
     abort.throwIfAborted()
     if (!(answer instanceof Error)) {
       if (answer.status === 200 || answer.status === 201) return null

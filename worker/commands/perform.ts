@@ -53,7 +53,7 @@ export async function perform(attempt: Attempt, tools: Tools): Promise<void> {
     await leave()
     // What filled the disk lies there, most likely: without it the next build works.
     if (error instanceof DiskFull) await makeRoom(attempt, host.workspaceHere)
-    const {aborted, reason} = attempt.dropped.signal
+    const {aborted, reason} = attempt.dropped.signal as {aborted: boolean; reason: unknown}
     if (!aborted) endAsRetry(attempt, error as Error)
     // Dropped with a word to say: the worker is being stopped, and the master shall know.
     else if (typeof reason === 'string') endAsRetry(attempt, new Lost(reason))

@@ -69,7 +69,7 @@ export class Engine {
   private static async at(docker: Docker): Promise<Engine | null> {
     try {
       const {Version, Components} = await docker.version()
-      const isPodman = JSON.stringify(Components ?? []).includes('Podman')
+      const isPodman = JSON.stringify(Components).includes('Podman')
       return new Engine(docker, `${isPodman ? 'podman' : 'docker'} ${Version}`)
     } catch {
       return null

@@ -101,7 +101,10 @@ export class Link {
     let message: MasterMessage
     try {
       const text = textOf(data, isBinary)
-      if (isUnknown(text)) return void this.unknown++
+      if (isUnknown(text)) {
+        this.unknown++
+        return
+      }
       message = decode(masterMessageShape, text).message
     } catch (error) {
       if (!(error instanceof FrameFault)) throw error

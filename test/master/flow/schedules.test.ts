@@ -1,7 +1,6 @@
 import type {ExecutionContext} from 'ava'
 import {schedules} from '../../../master/flow/schedules.ts'
 import {recordChanges} from '../../../master/world/store/changes.ts'
-import type {NewChange} from '../../../master/world/store/changes.ts'
 import type {Store} from '../../../master/world/store/store.ts'
 import {eachDatabase} from '../../support/database.ts'
 import {openTestWorld} from '../../support/world.ts'
@@ -34,7 +33,7 @@ async function given(t: ExecutionContext, store: Store, schedulers: string) {
             filesMore: 0,
             link: null,
             committedAt: null,
-          } as unknown as NewChange,
+          },
         ]),
       ),
     sets: () =>
