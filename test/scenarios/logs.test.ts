@@ -78,7 +78,7 @@ test.serial('what is printed is seen at once by who follows the log', async (t) 
   let waiting = ''
   let text = ''
   for await (const piece of (answer.body as ReadableStream<Uint8Array>).pipeThrough(
-    new TextDecoderStream() as never,
+    new TextDecoderStream(),
   ) as unknown as AsyncIterable<string>) {
     const now = Date.now()
     const blocks = (waiting + piece).split('\n\n')
