@@ -30,7 +30,10 @@ export class Wire {
   /** Nothing passes any more, and nobody is told; new connections hang as well. */
   stall(): void {
     this.isOpen = false
-    for (const [near, far] of this.pairs) (near.unpipe(far).pause(), far.unpipe(near).pause())
+    for (const [near, far] of this.pairs) {
+      near.unpipe(far).pause()
+      far.unpipe(near).pause()
+    }
   }
 
   /** Breaks every connection with a reset, also new ones, until `reset`. */
