@@ -80,7 +80,7 @@ export class Api {
 
   /** The event log from after the event `after` (null: from its beginning) and on, until the signal aborts. */
   async *events(after: string | null, signal: AbortSignal): AsyncGenerator<Event> {
-    const path = `/events?after=${encodeURIComponent(after ?? '0-0')}`
+    const path = `/events?after=${encodeURIComponent(after ?? '0')}`
     const answer = await this.fetch(path, {signal})
     if (!answer.body) return
     let waiting = ''
