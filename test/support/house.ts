@@ -77,7 +77,7 @@ export const rooms: readonly Room[] = [
     path: 'master/http',
     does: 'listens',
     knows: ['master/world', 'master/core', 'config', 'worker/core', wire],
-    packages: ['fastify', '@fastify/*', 'fastify-type-provider-zod', 'ws', 'zod', 'prom-client', 'node:'],
+    packages: ['fastify', '@fastify/*', 'fastify-type-provider-zod', 'zod', 'prom-client', 'node:'],
   },
   {
     path: 'master/web/core',
@@ -90,16 +90,7 @@ export const rooms: readonly Room[] = [
     path: 'master/web',
     does: 'shows',
     knows: ['master/web/core', 'master/http/shapes.ts', wire],
-    packages: [
-      'react',
-      'react-dom',
-      '@tanstack/*',
-      'wouter',
-      'anser',
-      'vite',
-      '@vitejs/plugin-react',
-      'node:',
-    ],
+    packages: ['react', 'react-dom', '@tanstack/*', 'wouter', 'vite', '@vitejs/plugin-react', 'node:'],
   },
   {
     path: 'master/cli',

@@ -37,7 +37,8 @@ export async function matching(root: string, globs: readonly string[]): Promise<
     if (path !== '' && isMatch(path)) await take(path, file)
     const children = await readdir(file, {withFileTypes: true}).catch((error: unknown) => {
       const {code} = error as NodeJS.ErrnoException
-      if (code !== 'ENOTDIR' && code !== 'ENOENT') unreadable.set(path, reasonOf(error))
+      if (code !== 'ENOTDIR' && code !== 'ENOENT')
+        unreadable.set(path, reasonOf(error as NodeJS.ErrnoException))
       return []
     })
     for (const child of children) {

@@ -47,7 +47,7 @@ const fields: readonly [string, Partial<Parameter>, string | boolean | undefined
 for (const [truth, part, typed, sent, problem] of fields)
   test(truth, (t) => {
     const {values, problems} = readForm([parameter(part)], typed === undefined ? {} : {p: typed})
-    t.is(values['p'], sent)
+    t.is<unknown, unknown>(values['p'], sent)
     t.is(problems[0]?.message ?? null, problem)
   })
 

@@ -9,8 +9,9 @@ import {isMidnight, sayClock, sayDay, sayFully} from '../frame/times.tsx'
 import {pendingLine, type Arrangement, type GroupAt} from './arrange.ts'
 import {ColumnView} from './column.tsx'
 import type {Board} from './data.ts'
-import {useHeldPlace} from './page.tsx'
+import {useHeldPlace} from './held-place.ts'
 import {ChangesRail, PromotionsRail} from './rails.tsx'
+import {bandHeight, headHeight, type Sight} from './sight.ts'
 
 interface Props {
   readonly board: Board
@@ -24,16 +25,6 @@ interface Props {
   readonly setMarked: (change: string | null) => void
   readonly onRoom: (pixels: {high: number; wide: number}) => void
 }
-
-export interface Sight {
-  readonly top: number
-  readonly bottom: number
-  readonly left: number
-  readonly right: number
-}
-
-export const bandHeight = 22
-export const headHeight: Record<Arrangement['detail'], number> = {steps: 64, builds: 64, strips: 164}
 
 export function BoardView(props: Props) {
   const {board, arrangement, view, change, cursor, marked} = props

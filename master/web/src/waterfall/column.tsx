@@ -8,7 +8,7 @@ import {sayAgo, sayBriefly, sayDuration} from '../../core/say.ts'
 import type {Detail} from '../../core/view.ts'
 import {Mark} from '../frame/marks.tsx'
 import {blockHead, pendingLine, stepLine, type BlockAt, type BuildRow, type Column} from './arrange.ts'
-import {bandHeight, headHeight, type Sight} from './board.tsx'
+import {bandHeight, headHeight, type Sight} from './sight.ts'
 
 interface Props {
   readonly column: Column

@@ -1,5 +1,5 @@
 // The live waterfall: the board, its tool bar, and the panel of what is selected. The address holds the view.
-import {useCallback, useEffect, useMemo, useRef, useState} from 'react'
+import {useCallback, useMemo, useRef, useState} from 'react'
 import {useLocation, useSearch} from 'wouter'
 import {move, type Move} from '../../core/moves.ts'
 import {formatView, nextSpan, parseView, spanMs, type View} from '../../core/view.ts'
@@ -165,24 +165,4 @@ function press(name: 'again' | 'cancel', cursor: string | null, view: View, open
     else if (left > 0) setTimeout(() => click(left - 1), 50)
   }
   click(20)
-}
-
-/** Keeps what the reader looks at in its place while time pushes everything down. */
-export function useHeldPlace(scroller: React.RefObject<HTMLElement | null>, arrangement: Arrangement) {
-  const before = useRef(arrangement)
-  useEffect(() => {
-    const element = scroller.current
-    const was = before.current
-    before.current = arrangement
-    if (
-      !element ||
-      was === arrangement ||
-      element.scrollTop < 12 ||
-      was.pixelsPerMs !== arrangement.pixelsPerMs
-    )
-      return
-    const moment = was.scale.timeAt(element.scrollTop)
-    const moved = arrangement.scale.y(moment) - was.scale.y(moment)
-    if (Math.abs(moved) >= 1) element.scrollTop += moved
-  }, [scroller, arrangement])
 }

@@ -3,7 +3,7 @@ import {useState} from 'react'
 import {authorName, shortRevision} from '../../core/say.ts'
 import {Dialog} from '../frame/dialog.tsx'
 import {sayFully} from '../frame/times.tsx'
-import {bandHeight, headHeight, type Sight} from './board.tsx'
+import {bandHeight, headHeight, type Sight} from './sight.ts'
 import type {Arrangement, BunchAt, ChangeRow, PromotionRow} from './arrange.ts'
 import type {Board} from './data.ts'
 
