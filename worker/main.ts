@@ -69,7 +69,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 }
 
 function helloOf(
-  {name, labels, maxBuilds}: WorkerOptions,
+  {name, labels, maxBuilds, minFreeBytes}: WorkerOptions,
   engine: Engine | null,
   disk: Disk,
   attempts: Attempts,
@@ -84,6 +84,7 @@ function helloOf(
     engine: engine?.name ?? null,
     now: Date.now(),
     freeBytes: disk.freeBytes(),
+    minFreeBytes,
     attempts: attempts.standing(),
   }
 }

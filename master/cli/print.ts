@@ -1,6 +1,10 @@
 // What the command writes: tables that line up, colours where they are seen, and text of strangers made harmless.
 import {stripVTControlCharacters} from 'node:util'
-import pc from 'picocolors'
+import picocolors from 'picocolors'
+
+// Colours are for eyes: a pipe gets plain text, also on a CI machine, unless FORCE_COLOR asks for them.
+const wanted = process.env['NO_COLOR'] ? false : Boolean(process.env['FORCE_COLOR']) || process.stdout.isTTY
+const pc = picocolors.createColors(wanted)
 
 const paint: Readonly<Record<string, (text: string) => string>> = {
   success: pc.green,

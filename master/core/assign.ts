@@ -32,6 +32,8 @@ export interface WorkerState {
   readonly paused: Hold | null
   readonly draining: Hold | null
   readonly freeBytes: number | null
+  /** Its own limit of free disk, in bytes; null for one that told none. */
+  readonly minFreeBytes: number | null
 }
 
 export interface Scene {
@@ -60,7 +62,7 @@ export interface Assigned {
   readonly collapsed: ReadonlyMap<string, string>
 }
 
-/** A worker with less free disk than this gets no work, in bytes. */
+/** A worker with less free disk than this gets no work, in bytes, unless it told a limit of its own. */
 export const freeBytesFloor = 256 * 1024 * 1024
 
 export function assign(scene: Scene): Assigned {
@@ -137,7 +139,7 @@ function hindrance(worker: WorkerState, running: ReadonlyMap<string, number>): W
     return {code: 'paused', text: `${worker.name} paused by ${worker.paused.by}: ${worker.paused.reason}`}
   if (worker.draining)
     return {code: 'draining', text: `${worker.name} is being drained by ${worker.draining.by}`}
-  if (worker.freeBytes !== null && worker.freeBytes < freeBytesFloor)
+  if (worker.freeBytes !== null && worker.freeBytes < (worker.minFreeBytes ?? freeBytesFloor))
     return {code: 'disk', text: `${worker.name} has too little free disk`}
   if (room(worker, running) <= 0)
     return {code: 'busy', text: `${worker.name} is busy (${String(worker.maxBuilds)} at once)`}

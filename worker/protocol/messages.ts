@@ -46,6 +46,8 @@ export const helloShape = z.object({
   /** Its clock, in milliseconds since 1970. */
   now: z.number(),
   freeBytes: z.number().nullable(),
+  /** Below this many free bytes it wants no new build. */
+  minFreeBytes: z.number().min(0).optional(),
   /** Attempts it holds, with the number of their last journal entry. */
   attempts: z.array(z.object({attempt, last: z.int().min(0), applied: z.int().min(0)})),
 })

@@ -18,12 +18,12 @@ export interface Attachment {
 export async function attachWorker(tx: Sql, a: Attachment): Promise<string> {
   const [row] = await tx.query<{session: string}>(
     `INSERT INTO workers AS w (name, labels, max_builds, engine, version, master, session, connected, skew_ms, free_bytes,
-                               connected_at, seen_at)
-     VALUES ($1, $2, $3, $4, $5, $6, 1, true, $7, $8, now(), now())
+                               min_free_bytes, connected_at, seen_at)
+     VALUES ($1, $2, $3, $4, $5, $6, 1, true, $7, $8, $9, now(), now())
      ON CONFLICT (name) DO UPDATE SET labels = excluded.labels, max_builds = excluded.max_builds,
        engine = excluded.engine, version = excluded.version, master = excluded.master, session = w.session + 1,
        connected = true, lost = false, skew_ms = excluded.skew_ms, free_bytes = excluded.free_bytes,
-       connected_at = now(), seen_at = now()
+       min_free_bytes = excluded.min_free_bytes, connected_at = now(), seen_at = now()
      RETURNING session`,
     [
       a.hello.worker,
@@ -34,6 +34,7 @@ export async function attachWorker(tx: Sql, a: Attachment): Promise<string> {
       a.master,
       a.skewMs,
       a.hello.freeBytes,
+      a.hello.minFreeBytes ?? null,
     ],
   )
   await record(tx, [{type: 'worker.connected', data: {worker: a.hello.worker}}])
@@ -86,9 +87,10 @@ export async function workerStates(sql: Sql, here: ReadonlySet<string>): Promise
     paused: Hold | null
     draining: Hold | null
     free_bytes: string | null
+    min_free_bytes: string | null
     running: string
   }>(
-    `SELECT w.name, w.labels, w.max_builds, w.engine, w.connected, w.paused, w.draining, w.free_bytes,
+    `SELECT w.name, w.labels, w.max_builds, w.engine, w.connected, w.paused, w.draining, w.free_bytes, w.min_free_bytes,
             (SELECT count(*) FROM attempts a WHERE a.worker = w.name AND a.state IN ('offered', 'running')) AS running
      FROM workers w ORDER BY w.name`,
   )
@@ -103,6 +105,7 @@ export async function workerStates(sql: Sql, here: ReadonlySet<string>): Promise
     paused: row.paused,
     draining: row.draining,
     freeBytes: row.free_bytes === null ? null : Number(row.free_bytes),
+    minFreeBytes: row.min_free_bytes === null ? null : Number(row.min_free_bytes),
   }))
 }
 

@@ -33,6 +33,7 @@ const worker = (name: string, more: Partial<WorkerState> = {}): WorkerState => (
   paused: null,
   draining: null,
   freeBytes: null,
+  minFreeBytes: null,
   ...more,
 })
 
@@ -124,6 +125,13 @@ for (const [truth, given, code] of reasons)
     t.deepEqual(assignments, [])
     t.is(waiting.get('1')?.[0]?.code, code)
   })
+
+test('a worker’s own limit of free disk stands over the usual one', (t) => {
+  const {assignments} = assign(
+    scene([request(1, 'b')], [builder('b')], [worker('w', {freeBytes: 1000, minFreeBytes: 999})]),
+  )
+  t.is(assignments.length, 1)
+})
 
 test('a request that cannot run does not hold up one behind it', (t) => {
   const {assignments} = assign(

@@ -160,6 +160,7 @@ export const WorkerEntity = table('workers', {
   draining: optional(json<unknown>()),
   skewMs: double,
   freeBytes: optional(bigint),
+  minFreeBytes: optional(bigint),
   connectedAt: optional(time),
   seenAt: optional(time),
   declined: integer,

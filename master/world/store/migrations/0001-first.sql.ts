@@ -264,6 +264,7 @@ CREATE TABLE workers (
   draining jsonb,
   skew_ms double precision NOT NULL DEFAULT 0,
   free_bytes bigint,
+  min_free_bytes bigint,
   connected_at timestamptz,
   seen_at timestamptz,
   declined integer NOT NULL DEFAULT 0
