@@ -3,7 +3,8 @@ import {stripVTControlCharacters} from 'node:util'
 import picocolors from 'picocolors'
 
 // Colours are for eyes: a pipe gets plain text, also on a CI machine, unless FORCE_COLOR asks for them.
-const wanted = process.env['NO_COLOR'] ? false : Boolean(process.env['FORCE_COLOR']) || process.stdout.isTTY
+const {NO_COLOR, FORCE_COLOR} = process.env
+const wanted = !NO_COLOR && (Boolean(FORCE_COLOR) || Boolean(process.stdout.isTTY))
 const pc = picocolors.createColors(wanted)
 
 const paint: Readonly<Record<string, (text: string) => string>> = {

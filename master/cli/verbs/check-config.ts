@@ -17,6 +17,9 @@ export const checkConfig: Verb = (program, end) =>
       if (config === null) return end(exits.failed)
       if (!json)
         say(
-          `${file} is good: ${config.builders.length} builders, ${config.schedulers.length} schedulers, ${config.changeSources.length} sources, ${config.promotions.rules.length} promotion rules`,
+          `${file} is good: ${counted(config.builders, 'builder')}, ${counted(config.schedulers, 'scheduler')}, ${counted(config.changeSources, 'source')}, ${counted(config.promotions.rules, 'promotion rule')}`,
         )
     })
+
+const counted = (things: readonly unknown[], word: string): string =>
+  `${things.length} ${word}${things.length === 1 ? '' : 's'}`

@@ -2,7 +2,7 @@
 import {z} from 'zod'
 import {resultShape} from '../../../worker/protocol/results.ts'
 import {audit} from '../../world/store/audit.ts'
-import {submitBuildset} from '../../world/store/buildsets.ts'
+import {submitBuildset, type Origin} from '../../world/store/buildsets.ts'
 import {listBuilds, readBuild, readBuildByNumber, readSteps} from '../../world/store/views/builds.ts'
 import {
   cancelBuild,
@@ -126,7 +126,7 @@ export function buildRoutes(api: Api, needs: RouteNeeds): void {
       const submitted = await needs.store.transaction(async (tx) => {
         const submitted = await submitBuildset(tx, {
           reason: request.body?.reason || `rebuild of ${basis.builder} #${basis.number}`,
-          origin: 'rebuild',
+          origin: originOfRebuild(basis),
           scheduler: null,
           submittedBy: actor.who,
           sourceStamps: sameStamps(basis),
@@ -160,3 +160,6 @@ export function refuseCancelled(answer: CancelAnswer, what: string, id: string):
   if (answer === 'finished')
     throw new Refusal(409, 'finished', `${what} ${id} is finished; there is nothing to cancel`)
 }
+
+/** What was asked for outside of the schedulers does not gain their trust by being built again. */
+const originOfRebuild = ({origin}: RebuildBasis): Origin => (origin === 'scheduler' ? 'rebuild' : origin)

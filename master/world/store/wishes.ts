@@ -1,7 +1,7 @@
 // What people wish, stored before anything is done about it: an end to a build or request, a worker at rest. The
 // stages of the river carry the wishes out.
 import {audit, type Actor} from './audit.ts'
-import {completeBuildsets} from './buildsets.ts'
+import {completeBuildsets, type Origin} from './buildsets.ts'
 import {record} from './events.ts'
 import type {Sql} from './store.ts'
 
@@ -118,6 +118,7 @@ export async function wishBuilder(
 export interface RebuildBasis {
   readonly builder: string
   readonly number: number
+  readonly origin: Origin
   readonly source_stamps: {repository: string; branch: string | null; revision: string | null}[]
   readonly got_revision: string | null
   readonly properties: Record<string, never>
@@ -127,7 +128,7 @@ export interface RebuildBasis {
 /** What a build was made from: the properties it was asked with, not those its steps set. */
 export async function readRebuildBasis(sql: Sql, build: string): Promise<RebuildBasis | null> {
   const [row] = await sql.query<RebuildBasis>(
-    `SELECT b.builder, b.number, b.source_stamps, b.got_revision, s.properties, s.change_ids::text[] AS change_ids
+    `SELECT b.builder, b.number, b.origin, b.source_stamps, b.got_revision, s.properties, s.change_ids::text[] AS change_ids
        FROM builds b JOIN buildsets s ON s.id = b.buildset_id WHERE b.id = $1`,
     [build],
   )

@@ -217,10 +217,13 @@ eachFront(
       properties: {asked: 1},
       sourceStamps: [{repository: 'sample', branch: 'main', revision: 'abcdef12'}],
     })
+    await front.store.query(`UPDATE builds SET origin = 'force' WHERE id = $1`, [done.build])
+    const forced = await post(`/api/v1/builds/${done.build}/rebuild`)
+    t.is((await front.ask({url: String(forced.headers.location)})).json<{origin: string}>().origin, 'force')
     const actions = await front.store.query<{action: string}>('SELECT action FROM audit ORDER BY id')
     t.deepEqual(
       actions.map((row) => row.action),
-      ['build.cancel', 'scheduler.force', 'request.cancel', 'build.rebuild'],
+      ['build.cancel', 'scheduler.force', 'request.cancel', 'build.rebuild', 'build.rebuild'],
     )
   },
 )
