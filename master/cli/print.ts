@@ -1,10 +1,11 @@
 // What the command writes: tables that line up, colours where they are seen, and text of strangers made harmless.
+import {isatty} from 'node:tty'
 import {stripVTControlCharacters} from 'node:util'
 import picocolors from 'picocolors'
 
 // Colours are for eyes: a pipe gets plain text, also on a CI machine, unless FORCE_COLOR asks for them.
 const {NO_COLOR, FORCE_COLOR} = process.env
-const wanted = !NO_COLOR && (Boolean(FORCE_COLOR) || Boolean(process.stdout.isTTY))
+const wanted = !NO_COLOR && (Boolean(FORCE_COLOR) || isatty(process.stdout.fd))
 const pc = picocolors.createColors(wanted)
 
 const paint: Readonly<Record<string, (text: string) => string>> = {
