@@ -50,7 +50,10 @@ scenario('the promotions page says what it would do and why, does it, and rememb
   await repository.push('main')
   // Without a reload: the verdict changes when the build has failed.
   await page.locator('.rule > header .decision-wait').waitFor()
-  await page.locator('.rule > .reasons').getByText(/its newest/).waitFor()
+  await page
+    .locator('.rule > .reasons')
+    .getByText(/its newest/)
+    .waitFor()
   await page.getByRole('button', {name: 'Dry run'}).click()
   await dialog.locator('.decision').waitFor()
   await dialog.locator('.reasons li').first().waitFor()
