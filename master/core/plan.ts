@@ -1,7 +1,8 @@
 // A plan: all that a worker needs to run a build by itself, resolved once from the configuration and the request.
 import type {Builder, Config} from '../../config/config.ts'
 import {expandStep} from '../../config/kinds/steps/index.ts'
-import type {Plan, Property, SourceStamp, Template} from '../../worker/protocol/plan.ts'
+import {secretsIn} from '../../config/terms/interpolation.ts'
+import type {Plan, Property, SourceStamp} from '../../worker/protocol/plan.ts'
 
 export interface BuildToPlan {
   readonly id: string
@@ -31,7 +32,7 @@ export function makePlan(config: Config, builder: Builder, build: BuildToPlan): 
     timeoutMs: builder.timeoutMs,
     intGraceMs: builder.intGraceMs,
     termGraceMs: builder.termGraceMs,
-    secrets: secretNames({env: builder.env, steps}),
+    secrets: secretsIn({env: builder.env, steps}),
     steps,
   }
 }
@@ -59,19 +60,3 @@ export function workspaceName(builder: string): string {
     .join('')
   return plain.startsWith('-') ? `_${plain}` : plain.slice(0, 120)
 }
-
-/** The names of all secrets that templates anywhere below refer to. */
-function secretNames(value: unknown): string[] {
-  const names = new Set<string>()
-  const visit = (node: unknown) => {
-    if (Array.isArray(node)) for (const item of node) visit(item)
-    else if (typeof node === 'object' && node !== null) {
-      if ('secret' in node && typeof node.secret === 'string') names.add(node.secret)
-      for (const item of Object.values(node)) visit(item)
-    }
-  }
-  visit(value)
-  return [...names].sort()
-}
-
-export type {Template}

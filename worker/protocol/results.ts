@@ -1,7 +1,7 @@
 // What a step or a build can come to. The names and their order of badness are Buildbot's.
 import {z} from 'zod'
 
-/** What we call the end of a step or build, from best to worst. */
+/** What we call the end of a step or build; `worker/core` orders them by badness. */
 export const results = [
   'success',
   'skipped',
