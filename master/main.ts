@@ -16,9 +16,15 @@ import {Git} from './world/git.ts'
 import {ledger} from './world/ledger.ts'
 import {LogFiles} from './world/logs.ts'
 import {openSay} from './world/say.ts'
-import {ConfigurationRefused, readGood, storeVersion} from './world/settings.ts'
+import {
+  ConfigurationRefused,
+  openReload,
+  readGood,
+  storeVersion,
+  tellConfiguration,
+} from './world/settings.ts'
 import {openStore} from './world/store/database.ts'
-import {record} from './world/store/events.ts'
+import {enterMaster, leaveMasters} from './world/store/masters.ts'
 import {createToken, listTokens} from './world/store/tokens.ts'
 import type {World} from './world/world.ts'
 
@@ -53,6 +59,7 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     },
   })
   let settings = await storeVersion(store, good.config, good.hash)
+  const version = await ownVersion()
   const master = `${hostname()}-${String(process.pid)}-${randomBytes(4).toString('hex')}`
   const bells = await openBells(store, master)
   const world: World = {
@@ -68,28 +75,13 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
   const git = new Git({stateDir: options.stateDir, secret: (name) => settings.secrets.read(name)})
   const sessions = new Sessions(world)
   const river = openRiver(world, git, sessions)
-  const reload = async () => {
-    try {
-      const next = await readGood(options.config)
-      settings = await storeVersion(store, next.config, next.hash)
-    } catch (error) {
-      if (!(error instanceof ConfigurationRefused)) throw error
-      say.error(`the new configuration is refused, the old one stays in force:\n${error.message}`)
-      await store.transaction((tx) =>
-        record(tx, [{type: 'config.refused', data: {problems: error.problems}}]),
-      )
-      return {version: settings.version, problems: error.problems}
-    }
-    say.info({version: settings.version}, 'configuration applied')
-    for (const bell of ['config', 'events'] as const) bells.ring(bell)
-    return {version: settings.version, problems: []}
-  }
+  const reload = openReload({file: options.config, world, inForce: (next) => (settings = next)})
   const metrics = new Registry()
   collectDefaultMetrics({register: metrics})
   const current = flow(river.stages, bells, say)
   const server = await createServer({
     ...world,
-    version: await ownVersion(),
+    version,
     reload,
     desk: sessions,
     promoter: {run: river.decide},
@@ -101,6 +93,8 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
   await writeAdminToken(world, options.stateDir)
   const {host, port} = listenAddress(options.listen)
   const address = await server.listen({host, port})
+  await enterMaster(store, {id: master, address, version})
+  await tellConfiguration(world, good.hash)
   say.info({address, database: store.engine}, `listening at ${address}`)
   return {
     address,
@@ -112,6 +106,7 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
       await server.close()
       await current.stop()
       await river.settled()
+      await leaveMasters(store, master).catch(() => undefined)
       await bells.close()
       await store.close()
       say.info('stopped')

@@ -4,16 +4,16 @@ import {combineCrc} from '../core/crc.ts'
 import {JournalGap, fold} from '../core/apply.ts'
 import type {AttemptState, Changes, LogChange, Numbered} from '../core/apply.ts'
 import type {StoredLog} from '../world/logs.ts'
+import {masterDeadMs} from '../world/store/masters.ts'
 import type {World} from '../world/world.ts'
 import {Planned} from './planned.ts'
+import {tendRivals} from './rivals.ts'
 import type {Stage} from './river.ts'
 import type {Report, Sessions} from './sessions.ts'
 
 /** How many reports one transaction carries at most. */
 const batchMax = 2_000
 const sweepMs = 5_000
-/** A master unheard for this long, in milliseconds, has lost its workers' connections. */
-const masterDeadMs = 20_000
 /** How long a worker may be away, in milliseconds, before its builds are tried elsewhere. */
 export const workerGraceMs = 10 * 60_000
 
@@ -26,6 +26,14 @@ export function builds(world: World, sessions: Sessions, graceMs = workerGraceMs
   world.bells.on('cancels', () => {
     wished = true
   })
+  let tending = Promise.resolve()
+  /** Beside the stage: it may wait for a worker that does not answer. */
+  const tend = () => {
+    tending = tending
+      .then(() => tendRivals(world, sessions.open))
+      .catch((error: unknown) => world.say.warn({err: error}, 'other masters could not be answered'))
+  }
+  world.bells.on('workers', tend)
   return {
     name: 'builds',
     hears: ['builds', 'cancels'],
@@ -39,6 +47,7 @@ export function builds(world: World, sessions: Sessions, graceMs = workerGraceMs
         await carryOutCancels(world, sessions)
       }
       if (due) {
+        tend()
         await sweep(world, sessions, graceMs)
         sweptAt = performance.now()
       }

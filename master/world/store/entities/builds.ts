@@ -164,5 +164,8 @@ export const WorkerEntity = table('workers', {
   connectedAt: optional(time),
   seenAt: optional(time),
   declined: integer,
+  instance: optional(text),
+  knockedAt: optional(time),
+  answeredAt: optional(time),
 })
 export type WorkerRow = Row<typeof WorkerEntity>

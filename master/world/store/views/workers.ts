@@ -15,6 +15,7 @@ interface WorkerRow {
   readonly max_builds: number
   readonly engine: string | null
   readonly version: string | null
+  readonly master: string | null
   readonly connected: boolean
   readonly lost: boolean
   readonly paused: Order | null
@@ -41,6 +42,7 @@ const asWorker = (row: WorkerRow) => ({
   connectedAt: row.connected ? isoOrNull(row.connected_at) : null,
   lastSeenAt: isoOrNull(row.seen_at),
   version: row.version,
+  master: row.connected ? row.master : null,
   reason: reasonOf(row),
 })
 export type WorkerView = ReturnType<typeof asWorker>
@@ -67,7 +69,7 @@ function reasonOf(row: WorkerRow): string | null {
 /** Every worker that the database knows, and every named one that it does not know yet. */
 export async function readWorkers(sql: Sql, configured: readonly string[]): Promise<WorkerView[]> {
   const rows = await sql.query<WorkerRow>(
-    `SELECT n.name, coalesce(w.labels, '{}') AS labels, coalesce(w.max_builds, 1) AS max_builds, w.engine, w.version,
+    `SELECT n.name, coalesce(w.labels, '{}') AS labels, coalesce(w.max_builds, 1) AS max_builds, w.engine, w.version, w.master,
             coalesce(w.connected, false) AS connected, coalesce(w.lost, false) AS lost, w.paused, w.draining,
             coalesce(w.skew_ms, 0) AS skew_ms, w.free_bytes::float8 AS free_bytes, w.connected_at, w.seen_at,
             ARRAY(SELECT a.build_id::text FROM attempts a JOIN builds b ON b.id = a.build_id AND b.attempt = a.id
