@@ -273,8 +273,15 @@ async function sweep(world: World, sessions: Sessions, graceMs: number): Promise
     for (const {attempt, worker} of lost)
       await world.ledger.retry(tx, [attempt], `${worker} was not heard of for too long`)
     const late = await world.ledger.unanswered(tx)
-    await world.ledger.withdraw(tx, late, 0)
-    return lost.length + late.length
+    await world.ledger.withdraw(
+      tx,
+      late.map(({attempt}) => attempt),
+      0,
+    )
+    const mute = [...new Set(late.map(({worker}) => worker))]
+    await world.ledger.blame(tx, mute, 'an offer was not answered in time')
+    const ended = await world.ledger.endHolds(tx)
+    return lost.length + late.length + ended
   })
   if (moved > 0) for (const bell of ['claims', 'events', 'reports'] as const) world.bells.ring(bell)
 }

@@ -184,9 +184,10 @@ export class Sessions implements WorkerDesk {
           {worker, attempt: message.attempt, code: message.code},
           `declined: ${message.text}`,
         )
-        await this.#world.store.transaction((tx) =>
-          this.#world.ledger.withdraw(tx, [message.attempt], declinedPauseMs),
-        )
+        await this.#world.store.transaction(async (tx) => {
+          await this.#world.ledger.withdraw(tx, [message.attempt], declinedPauseMs)
+          if (message.code === 'broken') await this.#world.ledger.blame(tx, [worker], message.text)
+        })
         this.#world.bells.ring('claims')
         return
       case 'journal':

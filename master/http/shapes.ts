@@ -153,7 +153,7 @@ export type Change = z.infer<typeof changeShape>
 
 export const workerShape = z.object({
   name: z.string(),
-  state: z.enum(['connected', 'paused', 'draining', 'lost', 'offline']),
+  state: z.enum(['connected', 'paused', 'draining', 'quarantined', 'lost', 'offline']),
   labels: z.record(z.string(), z.string()),
   maxBuilds: z.int(),
   running: z.int(),

@@ -34,6 +34,8 @@ export const ledger = {
   detachWorker: workers.detachWorker,
   writeBeats: workers.writeBeats,
   workerStates: workers.workerStates,
+  blame: workers.blame,
+  endHolds: workers.endHolds,
   superseded: workers.superseded,
   knock: workers.knock,
   knockedOn: workers.knockedOn,

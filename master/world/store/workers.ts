@@ -1,10 +1,11 @@
 // Workers: who is connected where, what they can, and who is lost.
-import type {Hold, WorkerState} from '../../core/assign.ts'
+import type {Hold, Quarantine, WorkerState} from '../../core/assign.ts'
 import type {Hello} from '../../../worker/protocol/messages.ts'
 import {record} from './events.ts'
+import {quarantineRule} from '../../core/assign.ts'
 import {masterDeadMs} from './masters.ts'
 import type {Sql} from './store.ts'
-import {cleanText} from './text.ts'
+import {apiTime, cleanText} from './text.ts'
 
 export interface Attachment {
   readonly hello: Hello
@@ -154,12 +155,15 @@ export async function workerStates(
     connected: boolean
     paused: Hold | null
     draining: Hold | null
+    quarantine: Quarantine | null
+    skew_ms: number
     free_bytes: string | null
     min_free_bytes: string | null
     running: string
     master: string | null
   }>(
-    `SELECT w.name, w.master, w.labels, w.max_builds, w.engine, w.connected, w.paused, w.draining, w.free_bytes, w.min_free_bytes,
+    `SELECT w.name, w.master, w.labels, w.max_builds, w.engine, w.connected, w.paused, w.draining, w.quarantine,
+            w.skew_ms, w.free_bytes, w.min_free_bytes,
             (SELECT count(*) FROM attempts a WHERE a.worker = w.name AND a.state IN ('offered', 'running')) AS running
      FROM workers w ORDER BY w.name`,
   )
@@ -174,6 +178,8 @@ export async function workerStates(
     here: row.master === master && here.has(row.name),
     paused: row.paused,
     draining: row.draining,
+    quarantine: row.quarantine,
+    skewMs: row.skew_ms,
     freeBytes: row.free_bytes === null ? null : Number(row.free_bytes),
     minFreeBytes: row.min_free_bytes === null ? null : Number(row.min_free_bytes),
   }))
@@ -215,4 +221,40 @@ export async function loseWorkers(
     `SELECT id AS attempt, worker FROM attempts WHERE worker = ANY($1::text[]) AND state IN ('offered', 'running')`,
     [lost.map((row) => row.name)],
   )
+}
+
+/** Counts a failure of each worker; after some in a row it is kept away for a while, ever longer. */
+export async function blame(tx: Sql, workers: readonly string[], reason: string): Promise<void> {
+  if (workers.length === 0) return
+  const {after, firstMs, mostMs} = quarantineRule
+  const rows = await tx.query<{name: string; failures: number; until: string | null}>(
+    `UPDATE workers SET failures = failures + 1,
+       quarantine = CASE WHEN failures + 1 < $3 THEN quarantine ELSE jsonb_build_object(
+         'reason', (failures + 1)::text || ' failures in a row, the last: ' || $2::text, 'at', ${apiTime('now()')},
+         'until', ${apiTime(`now() + least($4 * 2 ^ (failures + 1 - $3), $5) * interval '1 millisecond'`)}) END
+     WHERE name = ANY($1::text[]) RETURNING name, failures, quarantine->>'until' AS until`,
+    [workers, cleanText(reason), after, firstMs, mostMs],
+  )
+  await record(
+    tx,
+    rows
+      .filter(({failures}) => failures >= after)
+      .map(({name, until}) => ({type: 'worker.quarantined', data: {worker: name, reason, until}})),
+  )
+}
+
+/** Ends the pauses and quarantines whose time is over. Returns how many; ring `claims` and `events` after the commit. */
+export async function endHolds(tx: Sql): Promise<number> {
+  const over = (column: string) => `(${column}->>'until')::timestamptz <= now()`
+  const builders = await tx.query(`UPDATE builders SET paused = NULL WHERE ${over('paused')} RETURNING name`)
+  const workers = await tx.query<{name: string}>(
+    `UPDATE workers SET paused = CASE WHEN ${over('paused')} THEN NULL ELSE paused END,
+            quarantine = CASE WHEN ${over('quarantine')} THEN NULL ELSE quarantine END
+     WHERE ${over('paused')} OR ${over('quarantine')} RETURNING name`,
+  )
+  await record(
+    tx,
+    workers.map(({name}) => ({type: 'worker.resumed', data: {worker: name, by: 'time'}})),
+  )
+  return builders.length + workers.length
 }

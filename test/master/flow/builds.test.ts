@@ -6,6 +6,7 @@ import {Sessions} from '../../../master/flow/sessions.ts'
 import {openStore} from '../../../master/world/store/database.ts'
 import {enterMaster} from '../../../master/world/store/masters.ts'
 import {submitBuildset} from '../../../master/world/store/buildsets.ts'
+import {wishBuilder, wishWorker} from '../../../master/world/store/wishes.ts'
 import type {Store} from '../../../master/world/store/store.ts'
 import type {Entry} from '../../../worker/protocol/journal.ts'
 import {eachDatabase, onlyPostgres} from '../../support/database.ts'
@@ -351,6 +352,63 @@ onlyPostgres('a worker has one session, and the master it left closes the other'
   t.true('session' in (await other.attach([], {instance: 'j'})))
   t.is(again.closed, 'terminated')
 })
+
+eachDatabase('a worker that does not answer again and again is kept away for a while', async (t, store) => {
+  const g = await given(t, store)
+  const worker = new ScriptedWorker(g.sessions, 'w')
+  await worker.attach()
+  await g.submit()
+  const rest = async () =>
+    (
+      await store.query<{failures: number; quarantine: {reason: string} | null}>(
+        'SELECT failures, quarantine FROM workers',
+      )
+    )[0]
+  for (const failures of [1, 2, 3]) {
+    await g.claim()
+    await store.query(`UPDATE attempts SET accept_by = now() - interval '1 s' WHERE state = 'offered'`)
+    await sweep(g)
+    t.is((await rest())?.failures, failures)
+  }
+  t.is((await rest())?.quarantine?.reason, '3 failures in a row, the last: an offer was not answered in time')
+  await g.claim()
+  t.is(worker.offers().length, 3)
+  const [request] = await store.query<{waiting: {code: string}[]}>('SELECT waiting FROM requests')
+  t.is(request?.waiting[0]?.code, 'quarantine')
+
+  // It comes back by itself, and a build that ends well is its pardon.
+  await store.query(
+    `UPDATE workers SET quarantine = quarantine || jsonb_build_object('until', now() - interval '1 s')`,
+  )
+  await sweep(g)
+  await g.claim()
+  const attempt = worker.offers()[3]?.attempt ?? ''
+  await worker.journal(attempt, journal, 1, bodies)
+  await g.build()
+  t.deepEqual(await rest(), {failures: 0, quarantine: null})
+})
+
+eachDatabase('a pause ends when its time is over', async (t, store) => {
+  const g = await given(t, store)
+  const worker = new ScriptedWorker(g.sessions, 'w')
+  await worker.attach()
+  const actor = {who: 'ann', address: null}
+  await store.transaction((tx) => wishWorker(tx, 'w', 'pause', actor, {reason: 'tea', forMs: 3_600_000}))
+  await store.transaction((tx) => wishBuilder(tx, 'b', 'pause', actor, {reason: 'cake', forMs: 1}))
+  await g.submit()
+  await sweep(g)
+  await g.claim()
+  t.is(worker.offers().length, 0)
+  const [request] = await store.query<{waiting: {text: string}[]}>('SELECT waiting FROM requests')
+  t.regex(request?.waiting[0]?.text ?? '', /^w paused by ann until 20.*Z: tea$/)
+  await store.query(`UPDATE workers SET paused = paused || jsonb_build_object('until', now())`)
+  await sweep(g)
+  await g.claim()
+  t.is(worker.offers().length, 1)
+})
+
+/** What the stage does every few seconds: a stage that has just begun does it at once. */
+const sweep = ({world, sessions}: Awaited<ReturnType<typeof given>>) => builds(world, sessions).run()
 
 async function until(true_: () => boolean): Promise<void> {
   while (!true_()) await new Promise((resolve) => setTimeout(resolve, 10))

@@ -167,5 +167,7 @@ export const WorkerEntity = table('workers', {
   instance: optional(text),
   knockedAt: optional(time),
   answeredAt: optional(time),
+  failures: integer,
+  quarantine: optional(json<unknown>()),
 })
 export type WorkerRow = Row<typeof WorkerEntity>
