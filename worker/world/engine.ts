@@ -89,11 +89,9 @@ export class Engine {
     return found[0]?.Id ?? null
   }
 
-  /** Runs a program in a container, as its user or as this one, to its end. Throws Broken when it fails. */
-  async run(id: string, Cmd: string[], user: string | null = null): Promise<void> {
-    const exec = await this.docker
-      .getContainer(id)
-      .exec({Cmd, AttachStdout: true, AttachStderr: true, ...(user !== null && {User: user})})
+  /** Runs a program in a container as its user, to its end. Throws Broken when it fails. */
+  async run(id: string, Cmd: string[]): Promise<void> {
+    const exec = await this.docker.getContainer(id).exec({Cmd, AttachStdout: true, AttachStderr: true})
     const stream = await exec.start({})
     stream.resume()
     await new Promise((resolve) => stream.once('close', resolve))
@@ -136,22 +134,18 @@ export class Engine {
   }
 
   /**
-   * Makes all files below these directories the worker's own again, in a container of this image that is gone afterwards: what
-   * root or a stranger made in a build's container, an ordinary user may neither write nor remove. Throws Broken when it cannot.
+   * Gives all files below these directories to an owner, in a container of this image that is gone afterwards: the way of an
+   * ordinary user, who may neither give files away nor take a stranger's. Throws Broken when it cannot.
    */
-  async reclaim(
+  async give(
     build: Pick<BuildContainer, 'worker' | 'state' | 'plan'>,
+    owner: string,
     directories: readonly string[],
   ): Promise<void> {
     const container = await this.docker
       .createContainer({
         Image: build.plan.image,
-        Entrypoint: [
-          'chown',
-          '-hR',
-          this.ownUser() ?? '0:0',
-          ...directories.map((_path, at) => `/ostler/${at}`),
-        ],
+        Entrypoint: ['chown', '-hR', owner, ...directories.map((_path, at) => `/ostler/${at}`)],
         Cmd: [],
         User: '0:0',
         // Of no attempt: the next start of the worker sweeps it, should this one be its last act.
@@ -190,7 +184,7 @@ export class Engine {
   private async create(build: BuildContainer): Promise<Docker.Container> {
     for (const isFirst of [true, false]) {
       try {
-        return await this.docker.createContainer(createOptions(build, this.ownUser()))
+        return await this.docker.createContainer(createOptions(build, await this.userOf(build.plan)))
       } catch (error) {
         const isMissing = statusOf(error) === 404
         if (!isMissing || !isFirst) throw new Broken(`the container cannot be made: ${message(error)}`)
@@ -209,11 +203,16 @@ export class Engine {
     }
   }
 
+  /** As whom a build's container runs: as its plan says, as this worker needs it, or as its image says. */
+  private async userOf({user, image}: ContainerPlan): Promise<string> {
+    return user ?? this.ownUser() ?? (await this.docker.getImage(image).inspect()).Config.User
+  }
+
   /**
    * As whom a container runs that says nothing of it: a worker that is not root leaves files that are its own. An engine
    * without root shows it, too, to its containers as their root.
    */
-  private ownUser(): string | null {
+  ownUser(): string | null {
     const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0]
     if (uid === 0) return null
     return this.isRootless ? '0:0' : `${uid}:${gid}`
@@ -236,15 +235,14 @@ function throwIfError(line: string): void {
   if (error) throw new Error(error)
 }
 
-function createOptions(build: BuildContainer, ownUser: string | null): Docker.ContainerCreateOptions {
+function createOptions(build: BuildContainer, user: string): Docker.ContainerCreateOptions {
   const {plan} = build
-  const user = plan.user ?? ownUser
   return {
     Image: plan.image,
     Entrypoint: ['sh', '-c', start],
     Cmd: [],
     WorkingDir: '/ostler/workspace',
-    ...(user !== null && {User: user}),
+    User: user,
     Labels: {
       'ostler.worker': build.worker,
       'ostler.state': build.state,
@@ -259,7 +257,8 @@ function createOptions(build: BuildContainer, ownUser: string | null): Docker.Co
         `${build.script}:/ostler/supervise:ro,z`,
       ],
       CapDrop: ['ALL'],
-      CapAdd: capabilities,
+      // Podman gives these even to a user who is not root, as if it were; Docker does not.
+      CapAdd: /^(root|0+)?(:|$)/.test(user) ? capabilities : [],
       SecurityOpt: ['no-new-privileges'],
       ...(plan.memoryBytes !== null && {Memory: plan.memoryBytes, MemorySwap: plan.memoryBytes}),
       ...(plan.cpus !== null && {NanoCpus: Math.round(plan.cpus * 1e9)}),

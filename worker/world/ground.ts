@@ -139,29 +139,33 @@ export class ContainerGround implements Ground {
     if (this.isLent || !this.attempt.plan.container?.user) return
     await this.supervisor()
     // The image knows the numbers of its user's name.
+    rmSync(join(this.here, 'owner'), {force: true})
     const told = 'echo "$(id -u):$(id -g)" >/ostler/attempt/owner'
     await this.place.engine?.run(this.container ?? '', ['sh', '-c', told])
     const [owner = ''] = /^\d+:\d+$/.exec(readFileSync(join(this.here, 'owner'), 'latin1').trim()) ?? []
     if (owner === '') throw new Broken('the image does not tell the number of its user')
-    // Root may give files away from here; anybody else only through the container's own root.
     if (isRoot()) await promisify(execFile)('chown', ['-hR', owner, this.workspaceHere])
-    else
-      await this.place.engine?.run(this.container ?? '', ['chown', '-hR', owner, this.workspaceInside], '0:0')
+    else if (owner !== this.place.engine?.ownUser()) await this.give(owner, [this.workspaceHere])
     this.isLent = true
   }
 
   async reclaim(): Promise<void> {
     this.isLent = false
-    const {engine, worker, state} = this.place
-    const {container: plan} = this.attempt.plan
-    if (!engine || !plan || isRoot() || (!plan.user && !engine.isRootless)) return
+    const owner = this.place.engine?.ownUser() ?? null
+    const mayHoldForeign = this.place.engine?.isRootless === true || !!this.attempt.plan.container?.user
     const directories = [this.workspaceHere, this.here]
-    if (!(await hasForeign(directories))) return
-    await engine.reclaim({worker, state, plan}, directories).catch((error: unknown) => {
+    if (owner === null || !mayHoldForeign || !(await hasForeign(directories))) return
+    await this.give(owner, directories).catch((error: unknown) => {
       // Nothing is lost by it; but a checkout there will fail, and a person must know why.
       const remedy = `as root: chown -R ${String(process.getuid?.())} ${this.workspaceHere}`
       warn('workspace.foreign', {workspace: this.workspaceHere, why: (error as Error).message, remedy})
     })
+  }
+
+  private async give(owner: string, directories: readonly string[]): Promise<void> {
+    const {engine, worker, state} = this.place
+    const plan = this.attempt.plan.container
+    if (plan) await engine?.give({worker, state, plan}, owner, directories)
   }
 
   async leave(): Promise<void> {
