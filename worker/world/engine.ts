@@ -21,10 +21,13 @@ const capabilities = [
   'SYS_CHROOT',
 ]
 
-/** What an image must have, told by name before the supervisor starts. */
+/** What an image must have, told by name before the supervisor starts; and the numbers of the user, which only it knows. */
 const start = `missing=
 for tool in setsid grep; do command -v "$tool" >/dev/null || missing="$missing $tool"; done
 if [ "$missing" ]; then echo "$missing" >/ostler/attempt/missing; exit 127; fi
+while read -r key real rest; do
+  case $key in Uid: | Gid:) echo "$real" ;; esac
+done </proc/self/status >/ostler/attempt/owner
 umask 022
 exec sh /ostler/supervise /ostler/attempt`
 
@@ -87,17 +90,6 @@ export class Engine {
     const filters = {label: [`ostler.state=${state}`, `ostler.attempt=${fence}`]}
     const found = await this.docker.listContainers({all, filters})
     return found[0]?.Id ?? null
-  }
-
-  /** Runs a program in a container as its user, to its end. Throws Broken when it fails. */
-  async run(id: string, Cmd: string[]): Promise<void> {
-    const exec = await this.docker.getContainer(id).exec({Cmd, AttachStdout: true, AttachStderr: true})
-    const stream = await exec.start({})
-    stream.resume()
-    await new Promise((resolve) => stream.once('close', resolve))
-    const {ExitCode} = await exec.inspect()
-    if (ExitCode !== 0)
-      throw new Broken(`${Cmd.join(' ')} failed in the container with exit code ${ExitCode}`)
   }
 
   async isRunning(id: string): Promise<boolean> {

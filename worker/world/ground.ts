@@ -1,6 +1,6 @@
 // Where steps run: on the host, or in the build's container. Either way a supervisor, a directory of step files that both
 // sides see, and a workspace.
-import {chmodSync, existsSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {chmodSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {execFile} from 'node:child_process'
 import {promisify} from 'node:util'
@@ -138,12 +138,10 @@ export class ContainerGround implements Ground {
   async lend(): Promise<void> {
     if (this.isLent || !this.attempt.plan.container?.user) return
     await this.supervisor()
-    // The image knows the numbers of its user's name.
-    rmSync(join(this.here, 'owner'), {force: true})
-    const told = 'echo "$(id -u):$(id -g)" >/ostler/attempt/owner'
-    await this.place.engine?.run(this.container ?? '', ['sh', '-c', told])
-    const [owner = ''] = /^\d+:\d+$/.exec(readFileSync(join(this.here, 'owner'), 'latin1').trim()) ?? []
-    if (owner === '') throw new Broken('the image does not tell the number of its user')
+    const [, uid, gid] =
+      /^(\d+)\n(\d+)\n$/.exec(readFileSync(join(this.attempt.dir, 'owner'), 'latin1')) ?? []
+    if (!uid || !gid) throw new Broken('the container does not tell the number of its user')
+    const owner = `${uid}:${gid}`
     if (isRoot()) await promisify(execFile)('chown', ['-hR', owner, this.workspaceHere])
     else if (owner !== this.place.engine?.ownUser()) await this.give(owner, [this.workspaceHere])
     this.isLent = true
@@ -193,7 +191,8 @@ export class ContainerGround implements Ground {
     }
     const leftover = await engine.find(state, fence, true)
     if (leftover) await engine.remove(leftover)
-    for (const file of ['control', 'signals', 'bell', 'missing']) rmSync(join(this.here, file), {force: true})
+    for (const file of ['control', 'signals', 'bell', 'missing', 'owner'])
+      rmSync(join(this.here, file), {force: true})
     await furnish(this.here)
     prepareStatus(this.here)
     // Whoever the image runs as must reach these: the box holds nothing that its steps may not see.
@@ -209,6 +208,8 @@ export class ContainerGround implements Ground {
       supervisor.close()
       throw new Broken(await this.whyNot(id, engine))
     }
+    // Out of the reach of its steps, which could name anybody.
+    renameSync(join(this.here, 'owner'), join(this.attempt.dir, 'owner'))
     writeFileSync(join(this.here, 'started'), '')
     return supervisor
   }
