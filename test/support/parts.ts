@@ -3,6 +3,7 @@ import {spawnSync} from 'node:child_process'
 import {accessSync, constants, existsSync, statSync} from 'node:fs'
 import {request} from 'node:http'
 import {delimiter, join} from 'node:path'
+import {engineSockets} from '../../scripts/engine.ts'
 import {postgresPrograms} from './cluster.ts'
 
 /**
@@ -19,20 +20,13 @@ export type EnginePart = 'docker' | 'images' | 'podman' | 'docker-group' | 'podm
 export function engineSocket(): string | null {
   const named = process.env['DOCKER_HOST']
   if (named?.startsWith('unix://')) return named.slice('unix://'.length)
-  const runtime = process.env['XDG_RUNTIME_DIR']
-  const usual = [
-    '/var/run/docker.sock',
-    '/run/podman/podman.sock',
-    ...(runtime ? [`${runtime}/podman/podman.sock`] : []),
-  ]
-  return usual.find((path) => existsSync(path)) ?? null
+  return engineSockets()[0] ?? null
 }
 
 /** Podman's own socket: what `OSTLER_TEST_PODMAN` names, else the first usual one that exists. */
 export function podmanSocket(): string | null {
-  const runtime = process.env['XDG_RUNTIME_DIR']
-  const usual = ['/run/podman/podman.sock', ...(runtime ? [`${runtime}/podman/podman.sock`] : [])]
-  return process.env['OSTLER_TEST_PODMAN'] ?? usual.find((path) => existsSync(path)) ?? null
+  const usual = engineSockets().find((path) => path.endsWith('/podman/podman.sock'))
+  return process.env['OSTLER_TEST_PODMAN'] ?? usual ?? null
 }
 
 /** The full path of a program that can be run here, or null. */
