@@ -1,5 +1,5 @@
 // The container engine: Docker's API, spoken by Docker and Podman. One container per build, its main process the supervisor.
-import Docker from 'dockerode'
+import type Docker from 'dockerode'
 import type {ContainerPlan} from '../protocol/plan.ts'
 
 /** Something that this worker or its image cannot do; the text is for people. */
@@ -63,7 +63,7 @@ export class Engine {
       Rootless?: boolean
       SecurityOptions?: readonly string[] | null
     }
-    const isPodman = JSON.stringify(Components ?? []).includes('Podman')
+    const isPodman = JSON.stringify(Components).includes('Podman')
     const isRootless = Rootless === true || (SecurityOptions ?? []).some((each) => each === 'name=rootless')
     const name = `${isPodman ? 'podman' : 'docker'} ${Version}${isRootless ? ' rootless' : ''}`
     return new Engine(docker, name, isRootless)
