@@ -99,7 +99,8 @@ async function whyNoPodman(): Promise<string | null> {
 
 function whyNoGroup(socket: string | null): string | null {
   if (process.getuid?.() !== 0) return 'only root may start a worker as another user'
-  if (socket === null || !existsSync(socket)) return 'there is no engine socket'
+  // That nobody listens is for the other part to say.
+  if (socket === null || !existsSync(socket)) return null
   return (statSync(socket).mode & 0o060) === 0o060 ? null : `${socket} is not open to its group`
 }
 

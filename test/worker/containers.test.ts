@@ -70,7 +70,7 @@ eachStable('what an image lacks is told by name', async (t, stable) => {
     ['setsid', /lacks what a build needs: setsid$/],
     ['sh', /has no sh: the container did not start/],
   ] as const) {
-    const image = await imageWithout(stable.engine, tool)
+    const image = await changedImage(stable.engine, `without-${tool}`, ['rm', `/usr/bin/${tool}`])
     t.teardown(() => stable.engine.api.getImage(image).remove({force: true}))
     const {fence, end} = await stable.built([step('true')], container(image))
     t.is(end.result, 'exception')
@@ -79,14 +79,23 @@ eachStable('what an image lacks is told by name', async (t, stable) => {
   }
 })
 
-/** The Debian image with one tool taken away; gives back its name. */
-async function imageWithout({api}: TestEngine, tool: string): Promise<string> {
-  const repo = `ostler-test/without-${tool}-${process.pid}`
-  const made = await api.createContainer({Image: 'ostler-test/debian', Cmd: ['rm', `/usr/bin/${tool}`]})
+eachStable("where the plan names no user the image's own writes in the workspace", async (t, stable) => {
+  const image = await changedImage(stable.engine, 'with-user', ['true'], 'USER 1234:1234')
+  t.teardown(() => stable.engine.api.getImage(image).remove({force: true}))
+  const steps = [step('id -u; grep CapEff /proc/self/status; touch here')]
+  const {fence, end} = await stable.built(steps, container(image))
+  t.is(end.result, 'success', stable.master.log(fence))
+  t.is(stable.master.log(fence), '1234\nCapEff:\t0000000000000000\n')
+})
+
+/** The Debian image after this command; gives back its name. */
+async function changedImage({api}: TestEngine, name: string, Cmd: string[], changes?: string) {
+  const repo = `ostler-test/${name}-${process.pid}`
+  const made = await api.createContainer({Image: 'ostler-test/debian', Cmd})
   try {
     await made.start()
     await made.wait()
-    await made.commit({repo})
+    await made.commit({repo, ...(changes && {changes})})
     return repo
   } finally {
     await made.remove({force: true})

@@ -136,14 +136,18 @@ export class ContainerGround implements Ground {
   }
 
   async lend(): Promise<void> {
-    if (this.isLent || !this.attempt.plan.container?.user) return
+    if (this.isLent) return
     await this.supervisor()
+    const {user = null} = this.attempt.plan.container ?? {}
     const [, uid, gid] =
       /^(\d+)\n(\d+)\n$/.exec(readFileSync(join(this.attempt.dir, 'owner'), 'latin1')) ?? []
     if (!uid || !gid) throw new Broken('the container does not tell the number of its user')
     const owner = `${uid}:${gid}`
-    if (isRoot()) await promisify(execFile)('chown', ['-hR', owner, this.workspaceHere])
-    else if (owner !== this.place.engine?.ownUser()) await this.give(owner, [this.workspaceHere])
+    // Where the plan names no user the image may: its steps must be able to write here, too.
+    const isOwn = owner === (this.place.engine?.ownUser() ?? '0:0')
+    if (isRoot() && (!isOwn || user !== null))
+      await promisify(execFile)('chown', ['-hR', owner, this.workspaceHere])
+    if (!isRoot() && !isOwn) await this.give(owner, [this.workspaceHere])
     this.isLent = true
   }
 
