@@ -50,6 +50,7 @@ export function eachStable(
   title: string,
   run: (t: ExecutionContext, stable: Stable) => Promise<unknown>,
 ): void {
+  closeShared()
   eachEngine(title, async (t, engine) => run(t, await (shared.get(engine) ?? share(engine))))
 }
 
@@ -78,9 +79,16 @@ function share(engine: TestEngine): Promise<Stable> {
   return opened
 }
 
-test.after.always(async () => {
-  for (const opened of shared.values()) await (await opened).close()
-})
+let willClose = false
+
+/** Once for a file that shares any. */
+function closeShared(): void {
+  if (willClose) return
+  willClose = true
+  test.after.always(async () => {
+    for (const opened of shared.values()) await (await opened).close()
+  })
+}
 
 /** A scripted master and one worker on one engine. */
 export class Stable {
