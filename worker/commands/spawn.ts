@@ -1,5 +1,4 @@
 // The command that runs a program: its script, and what is read from its output afterwards.
-import {mkdirSync} from 'node:fs'
 import {fill} from '../core/templates.ts'
 import type {Outcome} from '../protocol/results.ts'
 import type {Spawn} from '../protocol/plan.ts'
@@ -36,7 +35,7 @@ export async function spawnCommand(command: Spawn, task: Task): Promise<Outcome>
 function script({argv, script, workdir, capture}: Spawn, task: Task): string {
   const {fill: filling, ground, id, env} = task
   const directory = fill(workdir, filling)
-  mkdirSync(below(ground.workspaceHere, directory), {recursive: true})
+  const there = quote(below(ground.workspaceInside, directory))
   const words =
     argv !== null
       ? argv.map((word) => fill(word, filling))
@@ -46,7 +45,8 @@ function script({argv, script, workdir, capture}: Spawn, task: Task): string {
   return [
     `echo $$ >${file('pid')}`,
     `[ -e ${file('cancel')} ] && exit 143`,
-    `cd ${quote(below(ground.workspaceInside, directory))} || exit 126`,
+    // Made by whom the step runs as: it shall be theirs, and a link that leads out must not lead the worker.
+    `[ -d ${there} ] || mkdir -p ${there}; cd ${there} || exit 126`,
     `${exports}exec ${prefix}${words.map(quote).join(' ')}${capture === null ? '' : ` >${file('value')}`}`,
     '',
   ].join('\n')
