@@ -29,14 +29,16 @@ export const repositoryUrl = () =>
     })
 
 // HOST KEYTYPE BASE64, perhaps with a marker before it; comments and empty lines as they come out of ssh-keyscan.
-const hostKeyLine = /^(?:\s*|#.*|(?:@[a-z-]+ )?[^\s@#]\S* [a-z0-9@.-]+ [A-Za-z0-9+/=]{20,}(?: .*)?)$/
+const hostKey = /^(?:@[a-z-]+ )?[^\s@#]\S* [a-z0-9@.-]+ [A-Za-z0-9+/=]{20,}(?: .*)?$/
+const remark = /^\s*(?:#.*)?$/
 
 const knownHosts = () => {
   const error = 'expected lines such as "git.example.org ssh-ed25519 AAAA...", which ssh-keyscan prints'
-  return z
-    .string({error})
-    .max(100_000, {error})
-    .refine((text) => text.split(/\r?\n/).every((line) => hostKeyLine.test(line)) && /\S/.test(text), {error})
+  const isKnownHosts = (text: string) => {
+    const lines = text.split(/\r?\n/).filter((line) => !remark.test(line))
+    return lines.length > 0 && lines.every((line) => hostKey.test(line))
+  }
+  return z.string({error}).max(100_000, {error}).refine(isKnownHosts, {error})
 }
 
 /** What opens a repository. */
