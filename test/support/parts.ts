@@ -7,7 +7,7 @@ import {postgresPrograms} from './cluster.ts'
 
 /** `images`: the container images made by scripts/make-test-images; `mounts`: root may mount a small file system. */
 export type Part =
-  'docker' | 'images' | 'postgresql' | 'chromium' | 'buildbot' | 'mounts' | 'debian-source' | 'git'
+  'docker' | 'images' | 'postgresql' | 'chromium' | 'buildbot' | 'mounts' | 'debian-source' | 'git' | 'sshd'
 
 /** The socket of the container engine the tests use: `DOCKER_HOST` when it is one, else the first that exists. */
 export function engineSocket(): string | null {
@@ -40,6 +40,10 @@ export function chromium(): string | null {
     program('google-chrome')
   )
 }
+
+/** The ssh server's program, which is on the search path of administrators only. */
+export const sshdProgram = (): string | null =>
+  program('sshd') ?? ['/usr/sbin/sshd'].find(isExecutable) ?? null
 
 /** Asks the engine's API; the answer's body, or null when nobody listens or none comes in half a minute (a busy machine). */
 export function askEngine(path: string): Promise<string | null> {
@@ -80,6 +84,8 @@ export function whyAbsent(part: Exclude<Part, 'docker' | 'images'>): string | nu
       return program('buildbot') && program('buildbot-worker') ? null : 'Buildbot is not installed'
     case 'git':
       return program('git') ? null : 'git is not installed'
+    case 'sshd':
+      return sshdProgram() && program('ssh') ? null : 'openssh-server is not installed'
     case 'mounts':
       return whyNoMounts()
     case 'debian-source':

@@ -106,7 +106,7 @@ remote() {
     [ -n "$OSTLER_GIT_PASSWORD" ] && fail 78 "$url does not take user \${OSTLER_GIT_USER:-git} with the password it was given: put a valid one into the secret"
     fail 78 "$url wants a user and password: name them in the credentials of the source or the step"
   fi
-  said 'cannot run ssh' && fail 78 "ssh is not installed on this worker's host: install it (on Debian: apt-get install openssh-client)"
+  said 'cannot run ssh|ssh: (command )?not found' && fail 78 "ssh is not installed on this worker's host: install it (on Debian: apt-get install openssh-client)"
   said 'could not resolve|timed out|timeout|connection (refused|reset|closed)|could not connect|failed to connect|no route to host|network is unreachable|temporary failure|early eof|hung up|unexpected disconnect|error: (5[0-9][0-9]|429)|rpc failed|unable to look up|transfer closed|gnutls|tls connection|invalid index-pack' &&
     fail 75 "$url could not be reached: $what"
   said 'repository .*(not found|does not exist)|does not appear to be a git repository' &&

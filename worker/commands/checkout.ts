@@ -30,8 +30,10 @@ export async function checkoutCommand(command: Checkout, task: Task): Promise<Ou
   if (outcome.outcome !== 'exited') return outcome
   // A server may repeat what it was given.
   const said = maskText(attempt.mask, valueOf(task), (bytes) => Buffer.from(bytes).toString())
-  if (outcome.code === exits.temporary) return {outcome: 'temporary', text: said || `${url} could not be reached`}
-  if (outcome.code === exits.broken) return {outcome: 'broken', text: said || `${url} could not be checked out`}
+  if (outcome.code === exits.temporary)
+    return {outcome: 'temporary', text: said || `${url} could not be reached`}
+  if (outcome.code === exits.broken)
+    return {outcome: 'broken', text: said || `${url} could not be checked out`}
   if (outcome.code !== 0) return outcome
   const step = stepOf(task.id)
   const at = Date.now()
