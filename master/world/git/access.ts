@@ -54,8 +54,7 @@ export async function openAccess(place: GitPlace, source: GitSource, purpose: Pu
       secrets.push(key)
       keyFile = await write('key', key)
     }
-    const hostsFile =
-      knownHosts === null ? join(place.home, 'known_hosts') : await write('hosts', knownHosts)
+    const hostsFile = knownHosts === null ? join(place.home, 'known_hosts') : await write('hosts', knownHosts)
     env['GIT_SSH_COMMAND'] = sshCommand({keyFile, hostsFile, isPinned: knownHosts !== null})
   } catch (error) {
     await close()
@@ -121,7 +120,7 @@ export function remedy(place: GitPlace, source: GitSource, purpose: Purpose, err
     return password === null
       ? `the server wants a user and password: name them in ${field} of source ${source.name}`
       : `the server does not take user ${user ?? 'git'} with the secret ${password.secret}: put a valid one into it`
-  if (/cannot run ssh/i.test(err))
+  if (/cannot run ssh|ssh: (command )?not found/i.test(err))
     return "ssh is not installed on the master's host: install it (on Debian: apt-get install openssh-client)"
   return ''
 }

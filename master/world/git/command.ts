@@ -182,12 +182,16 @@ export function faultKind(answer: GitAnswer): GitFault['kind'] {
   return damageWords.test(answer.err) ? 'damaged' : 'failed'
 }
 
+// What ssh says at length about a key it does not know: our own remedy says it in one line.
+const verbose =
+  /^(hint:|@+( |$)|it is possible that|someone could be|it is also possible|please |and the repository exists|add correct host key|offending |remove with:|ssh-keygen )/i
+
 /** Git's own words, short, on few lines, and without a password that a URL may hold. */
 export function tidyWords(text: string): string {
   const lines = text
     .split('\n')
     .map((line) => line.trim())
-    .filter((line) => line !== '' && !line.startsWith('hint:'))
+    .filter((line) => line !== '' && !verbose.test(line))
   return lines
     .slice(0, 8)
     .join('; ')
