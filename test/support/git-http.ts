@@ -129,6 +129,7 @@ export class GitHttp {
     response.on('close', () => child.kill())
     let head: Buffer | null = Buffer.alloc(0)
     let sent = 0
+    let isCut = false
     child.stdout.on('data', (data: Buffer) => {
       let body = data
       if (head) {
@@ -142,12 +143,13 @@ export class GitHttp {
       sent += body.length
       if (this.mood?.mood === 'cuts' && request.method === 'POST' && sent > this.mood.afterBytes) {
         response.write(body.subarray(0, Math.max(0, body.length - (sent - this.mood.afterBytes))))
+        isCut = true
         setTimeout(() => response.socket?.destroy(), 50)
         child.kill()
       } else response.write(body)
     })
     child.stdout.on('end', () => {
-      if (this.mood?.mood !== 'cuts' || sent <= this.mood.afterBytes) response.end()
+      if (!isCut) response.end()
     })
   }
 }

@@ -1,10 +1,12 @@
 // Every run of git by the master goes through here: own home and configuration, no hooks, no prompts, an allow-list
 // of protocols, a time limit, and only the credentials of the source at hand.
 import {mkdir, writeFile} from 'node:fs/promises'
+import {randomBytes} from 'node:crypto'
 import {join} from 'node:path'
 import {simpleGit} from 'simple-git'
 import {maskOf} from '../../../worker/core/mask.ts'
 import type {Access} from './access.ts'
+import {killMarked, markName} from './leftovers.ts'
 
 /** What git did, whatever its exit code; `code` is null when it was stopped by its time limit. */
 export interface GitAnswer {
@@ -87,6 +89,7 @@ export async function runGit(
   options: RunOptions,
 ): Promise<GitAnswer> {
   const limit = AbortSignal.timeout(options.limitMs)
+  const mark = randomBytes(12).toString('hex')
   let answer: GitAnswer = {code: 0, out: '', err: ''}
   const git = simpleGit({
     baseDir: options.cwd,
@@ -112,16 +115,18 @@ export async function runGit(
       allowUnsafeSshCommand: true,
       allowUnsafeAskPass: true,
     },
-  }).env(environment(place, options))
+  }).env({...environment(place, options), [markName]: mark})
   try {
     await git.raw([...argv])
   } catch (error) {
-    if (limit.aborted)
+    if (limit.aborted) {
+      await killMarked(mark)
       return {
         ...answer,
         code: null,
         err: `${answer.err}\ngit took longer than ${options.limitMs / 1000} s`.trim(),
       }
+    }
     if (isMissing(error))
       throw new GitFault(
         'failed',
