@@ -13,6 +13,7 @@ import {ArtifactFiles} from './world/artifacts.ts'
 import {openBells} from './world/bells.ts'
 import {startClock} from './world/clock.ts'
 import {Git} from './world/git.ts'
+import {ledger} from './world/ledger.ts'
 import {LogFiles} from './world/logs.ts'
 import {openSay} from './world/say.ts'
 import {ConfigurationRefused, readGood, storeVersion} from './world/settings.ts'
@@ -57,6 +58,7 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
   const world: World = {
     master,
     store,
+    ledger,
     bells,
     say,
     logs: new LogFiles(path.join(options.stateDir, 'logs')),

@@ -4,20 +4,6 @@ import {combineCrc} from '../core/crc.ts'
 import {JournalGap, fold} from '../core/apply.ts'
 import type {AttemptState, Changes, LogChange, Numbered} from '../core/apply.ts'
 import type {StoredLog} from '../world/logs.ts'
-import {
-  accept,
-  applyChanges,
-  cancelUnheld,
-  cancelWishes,
-  countRefused,
-  effectiveAttempts,
-  finish,
-  logsOf,
-  retry,
-  unanswered,
-  withdraw,
-} from '../world/store/attempts.ts'
-import {disownWorkers, loseWorkers, writeBeats} from '../world/store/workers.ts'
 import type {World} from '../world/world.ts'
 import {Planned} from './planned.ts'
 import type {Stage} from './river.ts'
@@ -114,11 +100,11 @@ async function giveUp(
   const [first] = own
   if (!first) return
   world.say.error({attempt: first.attempt, err: fault}, 'a journal cannot be recorded; its build is given up')
-  const [state] = await effectiveAttempts(world.store, [first.attempt])
+  const [state] = await world.ledger.effectiveAttempts(world.store, [first.attempt])
   const summary = `its journal cannot be recorded: ${(fault as Error).message}`
   if (state)
     await world.store.transaction((tx) =>
-      finish(tx, [{build: state.build, result: 'exception', summary, at: null}]),
+      world.ledger.finish(tx, [{build: state.build, result: 'exception', summary, at: null}]),
     )
   sessions.tell(first.worker, {say: 'stop', attempt: first.attempt, reason: summary.slice(0, 500)})
 }
@@ -130,12 +116,13 @@ async function recordReports(
   batch: readonly Report[],
 ): Promise<void> {
   const workers = new Map(batch.map((report) => [report.attempt, report.worker]))
-  const states = await effectiveAttempts(world.store, [...workers.keys()])
+  const states = await world.ledger.effectiveAttempts(world.store, [...workers.keys()])
   const own = states.filter((state) => workers.get(state.attempt) === state.worker)
-  const mine = await planned.complete(world.store, own)
+  const mine = await planned.complete(world, own)
   await fenceOff(world, sessions, workers, mine)
-  const changes = mine.flatMap((state) => foldReports(world, sessions, state, batch))
-  const rows = await logsOf(world.store, changes)
+  const folded = mine.flatMap((state) => foldReports(world, sessions, state, batch))
+  const rows = await world.ledger.logsOf(world.store, folded)
+  const changes = folded.filter((change) => isOurs(sessions, change, rows))
   const logs = await writeLogFiles(world, changes, rows)
   // A journal's first entry accepts by itself.
   const told = new Set(changes.map(({state}) => state.attempt))
@@ -143,8 +130,8 @@ async function recordReports(
     report === 'accepted' && !told.has(attempt) ? [attempt] : [],
   )
   const standing = await world.store.transaction(async (tx) => {
-    await accept(tx, accepted)
-    return await applyChanges(tx, changes, logs)
+    await world.ledger.accept(tx, accepted)
+    return await world.ledger.applyChanges(tx, changes, logs)
   })
   for (const {state, applied} of changes)
     if (standing.has(state.attempt))
@@ -164,7 +151,7 @@ async function fenceOff(
   for (const [attempt, worker] of workers) {
     if (effective.has(attempt)) continue
     world.say.warn({attempt, worker}, 'refused: the attempt is not effective any more')
-    await countRefused(world.store, attempt)
+    await world.ledger.countRefused(world.store, attempt)
     sessions.tell(worker, {say: 'stop', attempt, reason: 'this attempt is not its build’s effective one'})
   }
 }
@@ -189,6 +176,18 @@ function foldReports(
   }
 }
 
+const rowKey = (change: Changes, log: LogChange) => `${change.state.attempt}/${String(log.step)}/${log.name}`
+
+/**
+ * Whether the rows of all its logs are as they were when the attempt was read. Else another master records it now, since
+ * its worker has moved there: then not a byte may be written here.
+ */
+function isOurs(sessions: Sessions, change: Changes, rows: ReadonlyMap<string, LogRow>): boolean {
+  if ([...change.logs.values()].every((log) => rows.has(rowKey(change, log)))) return true
+  sessions.resync(change.state.worker, 'another master records this attempt')
+  return false
+}
+
 /** Appends the segments to the logs' files, and gives the rows as they must be committed. */
 async function writeLogFiles(
   world: World,
@@ -196,10 +195,7 @@ async function writeLogFiles(
   rows: ReadonlyMap<string, LogRow>,
 ): Promise<LogRow[]> {
   const jobs = changes.flatMap((change) =>
-    [...change.logs.values()].map((log) => ({
-      log,
-      key: `${change.state.attempt}/${String(log.step)}/${log.name}`,
-    })),
+    [...change.logs.values()].map((log) => ({log, key: rowKey(change, log)})),
   )
   return await Promise.all(
     jobs.flatMap(({log, key}) => {
@@ -246,15 +242,15 @@ function ringAfter(world: World, changes: readonly Changes[]): void {
 }
 
 async function carryOutCancels(world: World, sessions: Sessions): Promise<void> {
-  const ended = await world.store.transaction((tx) => cancelUnheld(tx))
+  const ended = await world.store.transaction((tx) => world.ledger.cancelUnheld(tx))
   if (ended > 0) for (const bell of ['events', 'reports'] as const) world.bells.ring(bell)
-  for (const {attempt, worker, reason} of await cancelWishes(world.store, [...sessions.here]))
+  for (const {attempt, worker, reason} of await world.ledger.cancelWishes(world.store, [...sessions.here]))
     sessions.tell(worker, {say: 'cancel', attempt, reason})
 }
 
 /** What no message tells: beats to write down, masters and workers that fell silent, offers nobody answered. */
 async function sweep(world: World, sessions: Sessions, graceMs: number): Promise<void> {
-  await writeBeats(world.store, world.master, sessions.takeBeats())
+  await world.ledger.writeBeats(world.store, world.master, sessions.takeBeats())
   const graces = Object.fromEntries(
     world
       .settings()
@@ -263,12 +259,12 @@ async function sweep(world: World, sessions: Sessions, graceMs: number): Promise
       ),
   )
   const moved = await world.store.transaction(async (tx) => {
-    await disownWorkers(tx, masterDeadMs)
-    const lost = await loseWorkers(tx, graceMs, graces)
+    await world.ledger.disownWorkers(tx, masterDeadMs)
+    const lost = await world.ledger.loseWorkers(tx, graceMs, graces)
     for (const {attempt, worker} of lost)
-      await retry(tx, [attempt], `${worker} was not heard of for too long`)
-    const late = await unanswered(tx)
-    await withdraw(tx, late, 0)
+      await world.ledger.retry(tx, [attempt], `${worker} was not heard of for too long`)
+    const late = await world.ledger.unanswered(tx)
+    await world.ledger.withdraw(tx, late, 0)
     return lost.length + late.length
   })
   if (moved > 0) for (const bell of ['claims', 'events', 'reports'] as const) world.bells.ring(bell)

@@ -2,20 +2,8 @@
 import {assign} from '../core/assign.ts'
 import type {Assigned, Assignment, PendingRequest, Wait} from '../core/assign.ts'
 import {makePlan} from '../core/plan.ts'
-import {finish} from '../world/store/attempts.ts'
-import {
-  collapseRequests,
-  explain,
-  explainOrphans,
-  lockPending,
-  lookPerBuilder,
-  openAttempts,
-  openBuilds,
-  pausedBuilders,
-  queue,
-} from '../world/store/requests.ts'
+import {lookPerBuilder} from '../world/store/requests.ts'
 import type {Opened} from '../world/store/requests.ts'
-import {workerStates} from '../world/store/workers.ts'
 import type {World} from '../world/world.ts'
 import type {Plan} from '../../worker/protocol/plan.ts'
 import type {Stage} from './river.ts'
@@ -45,13 +33,15 @@ export function claims(world: World, sessions: Sessions): Stage {
       const whole = performance.now() - wholeAt >= wholeLookMs
       const {requests, assigned, more} = await look(world, sessions, now, whole)
       if (whole) wholeAt = performance.now()
-      await explain(world.store, news(requests, assigned))
+      await world.ledger.explain(world.store, news(requests, assigned))
       if (assigned.collapsed.size > 0)
-        await world.store.transaction((tx) => collapseRequests(tx, [...assigned.collapsed.keys()]))
+        await world.store.transaction((tx) =>
+          world.ledger.collapseRequests(tx, [...assigned.collapsed.keys()]),
+        )
       const opened = await open(world, assigned.assignments)
       await Promise.all(opened.map((opening) => offer(world, sessions, opening)))
       if (performance.now() - orphansAt > slowTickMs) {
-        await explainOrphans(world.store, builderNames(world))
+        await world.ledger.explainOrphans(world.store, builderNames(world))
         orphansAt = performance.now()
       }
       return more && !whole ? wholeLookMs : nextLook(requests, assigned.assignments.length, now)
@@ -71,8 +61,8 @@ interface Look {
 async function look(world: World, sessions: Sessions, now: number, whole: boolean): Promise<Look> {
   const {builders: configured} = world.settings().config
   const [paused, workers] = await Promise.all([
-    pausedBuilders(world.store),
-    workerStates(world.store, sessions.here),
+    world.ledger.pausedBuilders(world.store),
+    world.ledger.workerStates(world.store, sessions.here),
   ])
   const room = workers.reduce((sum, worker) => sum + Math.max(0, worker.maxBuilds - worker.running), 0)
   const depths = configured.map(({name, collapseRequests}) => ({
@@ -80,7 +70,7 @@ async function look(world: World, sessions: Sessions, now: number, whole: boolea
     // The newest may take the place of all before it, so it must be seen.
     most: whole || collapseRequests ? lookPerBuilder : Math.min(room + 1, lookPerBuilder),
   }))
-  const requests = await queue(world.store, depths)
+  const requests = await world.ledger.queue(world.store, depths)
   const builders = new Map(
     configured.map((builder) => [builder.name, {builder, paused: paused.get(builder.name) ?? null}]),
   )
@@ -104,8 +94,8 @@ async function open(world: World, assignments: readonly Assignment[]): Promise<O
   const {config, version} = world.settings()
   const workers = new Map(assignments.map(({request, worker}) => [request, worker]))
   return await world.store.transaction(async (tx) => {
-    const locked = await lockPending(tx, [...workers.keys()])
-    const builds = await openBuilds(tx, locked, version)
+    const locked = await world.ledger.lockPending(tx, [...workers.keys()])
+    const builds = await world.ledger.openBuilds(tx, locked, version)
     const planned = builds.flatMap((opened) => {
       const builder = config.builders.find((candidate) => candidate.name === opened.request.builder)
       const worker = workers.get(opened.request.id)
@@ -113,7 +103,7 @@ async function open(world: World, assignments: readonly Assignment[]): Promise<O
       const plan = makePlan(config, builder, {...opened.request, ...identity(opened)})
       return [{request: opened.request.id, build: opened.build, worker, plan}]
     })
-    const fences = await openAttempts(tx, planned, acceptMs)
+    const fences = await world.ledger.openAttempts(tx, planned, acceptMs)
     return planned.map(({build, worker, plan}) => ({attempt: fences.get(build) ?? '', worker, plan}))
   })
 }
@@ -128,7 +118,7 @@ async function offer(world: World, sessions: Sessions, {attempt, worker, plan}: 
   } catch (error) {
     const summary = (error as Error).message
     await world.store.transaction((tx) =>
-      finish(tx, [{build: plan.build, result: 'exception', summary, at: null}]),
+      world.ledger.finish(tx, [{build: plan.build, result: 'exception', summary, at: null}]),
     )
     for (const bell of ['claims', 'events', 'reports'] as const) world.bells.ring(bell)
   }

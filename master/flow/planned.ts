@@ -1,7 +1,6 @@
 // What the stage "builds" remembers of the plans of running attempts: a plan never changes, and a build reports often.
 import type {AttemptState} from '../core/apply.ts'
-import {plannedSteps} from '../world/store/attempts.ts'
-import type {Sql} from '../world/store/store.ts'
+import type {World} from '../world/world.ts'
 
 const attemptsMax = 1_000
 
@@ -9,9 +8,12 @@ export class Planned {
   readonly #steps = new Map<string, AttemptState['steps']>()
 
   /** Gives attempts the names and kinds of their steps. */
-  async complete(sql: Sql, states: readonly Omit<AttemptState, 'steps'>[]): Promise<AttemptState[]> {
+  async complete(
+    {ledger, store}: Pick<World, 'ledger' | 'store'>,
+    states: readonly Omit<AttemptState, 'steps'>[],
+  ): Promise<AttemptState[]> {
     const unknown = states.map(({attempt}) => attempt).filter((attempt) => !this.#steps.has(attempt))
-    for (const [attempt, steps] of await plannedSteps(sql, unknown)) this.#steps.set(attempt, steps)
+    for (const [attempt, steps] of await ledger.plannedSteps(store, unknown)) this.#steps.set(attempt, steps)
     const completed = states.map((state) => ({...state, steps: this.#steps.get(state.attempt) ?? []}))
     for (const [attempt] of this.#steps) {
       if (this.#steps.size <= attemptsMax) break

@@ -9,9 +9,8 @@ import type {
 } from '../../worker/protocol/messages.ts'
 import {protocolNewest, protocolOldest} from '../../worker/protocol/messages.ts'
 import type {Attached, Refused, Session, WorkerDesk} from '../world/desk.ts'
-import {openAttemptsOf, retry, withdraw} from '../world/store/attempts.ts'
-import {attachWorker, detachWorker} from '../world/store/workers.ts'
 import type {Beat} from '../world/store/workers.ts'
+import type {OpenAttempt} from '../world/store/attempts.ts'
 import type {World} from '../world/world.ts'
 
 /** One thing a worker reported, waiting to be recorded. */
@@ -111,23 +110,23 @@ export class Sessions implements WorkerDesk {
     const skewMs = hello.now - Date.now()
     const configured = this.#world.settings().config.workers.find((worker) => worker.name === hello.worker)
     const {number, attempts} = await this.#world.store.transaction(async (tx) => {
-      const session = await attachWorker(tx, {
+      const session = await this.#world.ledger.attachWorker(tx, {
         hello,
         master: this.#world.master,
         skewMs,
         labels: {...hello.labels, ...configured?.labels},
         maxBuilds: configured?.maxBuilds ?? hello.maxBuilds,
       })
-      const open = await openAttemptsOf(tx, hello.worker)
+      const open = await this.#world.ledger.openAttemptsOf(tx, hello.worker)
       const held = new Map(hello.attempts.map((attempt) => [attempt.attempt, attempt]))
       const missing = open.filter(({attempt}) => !held.has(attempt))
       // An offer that never arrived is nobody's fault; a running attempt that the worker does not know is lost.
-      await withdraw(
+      await this.#world.ledger.withdraw(
         tx,
         missing.filter(({state}) => state === 'offered').map(({attempt}) => attempt),
         0,
       )
-      await retry(
+      await this.#world.ledger.retry(
         tx,
         missing.filter(({state}) => state === 'running').map(({attempt}) => attempt),
         `${hello.worker} came back without it`,
@@ -175,7 +174,9 @@ export class Sessions implements WorkerDesk {
           {worker, attempt: message.attempt, code: message.code},
           `declined: ${message.text}`,
         )
-        await this.#world.store.transaction((tx) => withdraw(tx, [message.attempt], declinedPauseMs))
+        await this.#world.store.transaction((tx) =>
+          this.#world.ledger.withdraw(tx, [message.attempt], declinedPauseMs),
+        )
         this.#world.bells.ring('claims')
         return
       case 'journal':
@@ -202,7 +203,7 @@ export class Sessions implements WorkerDesk {
       this.#connected.delete(worker)
       this.#beats.delete(worker)
     }
-    await this.#world.store.transaction((tx) => detachWorker(tx, worker, session))
+    await this.#world.store.transaction((tx) => this.#world.ledger.detachWorker(tx, worker, session))
     this.#world.say.info({worker}, 'worker disconnected')
     this.#world.bells.ring('events')
     this.#world.bells.ring('claims')
@@ -239,10 +240,7 @@ export class Sessions implements WorkerDesk {
 const bytesOf = (reports: readonly Report[]) =>
   reports.reduce((sum, report) => sum + (report.report === 'journal' ? (report.body?.length ?? 0) : 0), 0)
 
-function standing(
-  attempt: string,
-  open: Awaited<ReturnType<typeof openAttemptsOf>>,
-): Attached['welcome']['attempts'][number] {
+function standing(attempt: string, open: readonly OpenAttempt[]): Attached['welcome']['attempts'][number] {
   const known = open.find((candidate) => candidate.attempt === attempt)
   if (!known?.effective) return {attempt, applied: 0, verdict: 'stop'}
   return {attempt, applied: known.applied, verdict: known.cancel ? 'cancel' : 'continue'}

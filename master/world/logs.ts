@@ -2,8 +2,8 @@
 // sent them (plus its end once complete), and `.idx`, 40 bytes for each segment. The row in the database says how
 // much of both counts: bytes beyond are a write that was never committed, and are written over. So appending at a
 // fixed place is idempotent, and nothing here ever parses log text on the way in.
-import {createReadStream} from 'node:fs'
-import {mkdir, open, rm} from 'node:fs/promises'
+import {createReadStream, constants as files} from 'node:fs'
+import {mkdir, open, rm, truncate} from 'node:fs/promises'
 import type {FileHandle} from 'node:fs/promises'
 import path from 'node:path'
 import {promisify} from 'node:util'
@@ -48,6 +48,9 @@ export const linesBytesMax = 4 * 1024 * 1024
 /** A segment whose text would inflate to more than this is not one of ours. */
 const segmentTextMax = 16 * 1024 * 1024
 
+/** The doors of a store of logs: files of this host or of several, or a model of them. */
+export type Logs = Pick<LogFiles, keyof LogFiles>
+
 export class LogFiles {
   readonly #root: string
   constructor(root: string) {
@@ -86,7 +89,10 @@ export class LogFiles {
 
   /** Ends the gzip member, so that the file alone is a whole `.gz`. */
   async end(log: StoredLog): Promise<void> {
-    if (log.segments > 0) await writeAt(`${this.#base(log)}.gz`, log.storedBytes, trailer(log), false)
+    if (log.segments === 0) return
+    const end = trailer(log)
+    await writeAt(`${this.#base(log)}.gz`, log.storedBytes, end, false)
+    await truncate(`${this.#base(log)}.gz`, log.storedBytes + end.length)
   }
 
   /** The log as one gzip member; of a running log, what is committed so far. */
@@ -301,7 +307,8 @@ function readEntry(from: Buffer, n: number): IndexEntry {
 }
 
 async function writeAt(file: string, at: number, bytes: Buffer, durable: boolean): Promise<void> {
-  const handle = await open(file, at === 0 ? 'w' : 'r+')
+  // Never cut off: another master may have written on meanwhile, and what both write at one place is the same.
+  const handle = await open(file, at === 0 ? files.O_RDWR | files.O_CREAT : files.O_RDWR, 0o640)
   try {
     let done = 0
     while (done < bytes.length) {

@@ -2,7 +2,8 @@
 import type {Config} from '../../config/config.ts'
 import type {ArtifactFiles} from './artifacts.ts'
 import type {Bells} from './bells.ts'
-import type {LogFiles} from './logs.ts'
+import type {Ledger} from './ledger.ts'
+import type {Logs} from './logs.ts'
 import type {Say} from './say.ts'
 import type {Secrets} from './secrets.ts'
 import type {Store} from './store/store.ts'
@@ -19,8 +20,9 @@ export interface World {
   /** This master's name: one per process. */
   readonly master: string
   readonly store: Store
+  readonly ledger: Ledger
   readonly bells: Bells
-  readonly logs: LogFiles
+  readonly logs: Logs
   readonly artifacts: ArtifactFiles
   readonly say: Say
   /** The settings in force now. */

@@ -8,6 +8,7 @@ import {type Sessions} from '../../master/flow/sessions.ts'
 import {ArtifactFiles} from '../../master/world/artifacts.ts'
 import {openBells} from '../../master/world/bells.ts'
 import type {Attached} from '../../master/world/desk.ts'
+import {ledger} from '../../master/world/ledger.ts'
 import {LogFiles} from '../../master/world/logs.ts'
 import {openSay} from '../../master/world/say.ts'
 import {Secrets} from '../../master/world/secrets.ts'
@@ -37,6 +38,7 @@ export async function openTestWorld(t: ExecutionContext, store: Store, yaml: str
   return {
     master,
     store,
+    ledger,
     bells,
     say: openSay('silent'),
     logs: new LogFiles(path.join(dir, 'logs')),

@@ -50,7 +50,10 @@ export async function accept(tx: Sql, attempts: readonly string[]): Promise<void
   )
 }
 
-/** The rows of logs that changes speak of; those that are new are made. */
+/**
+ * The rows of logs that changes speak of; those that are new are made. Of an attempt of which more was applied since it
+ * was read none is given: where its log ends is another master's to say.
+ */
 export async function logsOf(
   sql: Sql,
   changes: readonly Changes[],
@@ -59,15 +62,17 @@ export async function logsOf(
     [...change.logs.values()].map((log) => ({
       build: change.state.build,
       attempt: change.state.attempt,
+      applied: change.state.applied,
       ...log,
     })),
   )
   if (wanted.length === 0) return new Map()
   const rows = await sql.query<Record<keyof StoredLog, string> & {id: string; step: number; name: string}>(
     `WITH wanted AS (
-       SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::text[]) AS w (build, attempt, step, name)
+       SELECT w.* FROM unnest($1::bigint[], $2::bigint[], $3::int[], $4::text[], $5::int[])
+         AS w (build, attempt, step, name, applied) JOIN attempts a ON a.id = w.attempt AND a.applied = w.applied
      ), made AS (
-       INSERT INTO logs (build_id, attempt, step, name) SELECT * FROM wanted
+       INSERT INTO logs (build_id, attempt, step, name) SELECT build, attempt, step, name FROM wanted
        ON CONFLICT (attempt, step, name) DO NOTHING RETURNING *
      )
      SELECT id, attempt, step, name, bytes, lines, segments, stored_bytes AS "storedBytes", crc32, complete FROM made
@@ -79,6 +84,7 @@ export async function logsOf(
       wanted.map((log) => log.attempt),
       wanted.map((log) => log.step),
       wanted.map((log) => cleanText(log.name)),
+      wanted.map((log) => log.applied),
     ],
   )
   return new Map(
@@ -387,19 +393,17 @@ export async function unanswered(sql: Sql): Promise<string[]> {
   return rows.map((row) => row.id)
 }
 
-/** The open attempts of a worker, oldest first, with what a returning worker must be told. */
-export async function openAttemptsOf(
-  sql: Sql,
-  worker: string,
-): Promise<
-  {
-    attempt: string
-    state: 'offered' | 'running'
-    applied: number
-    effective: boolean
-    cancel: object | null
-  }[]
-> {
+/** An attempt that is not over, with what a returning worker must be told. */
+export interface OpenAttempt {
+  readonly attempt: string
+  readonly state: 'offered' | 'running'
+  readonly applied: number
+  readonly effective: boolean
+  readonly cancel: object | null
+}
+
+/** The open attempts of a worker, oldest first. */
+export async function openAttemptsOf(sql: Sql, worker: string): Promise<OpenAttempt[]> {
   return await sql.query(
     `SELECT a.id AS attempt, a.state, a.applied, coalesce(b.attempt = a.id AND b.state <> 'finished', false) AS effective,
             b.cancel

@@ -12,6 +12,7 @@ import type {Needs} from '../../../master/http/needs.ts'
 import {createServer} from '../../../master/http/server.ts'
 import {ArtifactFiles} from '../../../master/world/artifacts.ts'
 import {openBells, type Bells} from '../../../master/world/bells.ts'
+import {ledger} from '../../../master/world/ledger.ts'
 import {LogFiles} from '../../../master/world/logs.ts'
 import {openSay} from '../../../master/world/say.ts'
 import {Secrets} from '../../../master/world/secrets.ts'
@@ -189,6 +190,7 @@ async function withFront(
   const world = {
     master: 'test-master',
     store,
+    ledger,
     bells,
     logs: new LogFiles(path.join(place.stateDir, 'logs')),
     artifacts: new ArtifactFiles(path.join(place.stateDir, 'artifacts')),

@@ -1,0 +1,40 @@
+// The ledger: every contended write and question about requests, attempts and workers, as one object. The stages that
+// claim and record know it only by this shape, so that the simulation can run them on a model of it.
+import * as attempts from './store/attempts.ts'
+import * as requests from './store/requests.ts'
+import * as workers from './store/workers.ts'
+
+/** The ledger in the database: one SQL statement or few for each of its words. */
+export const ledger = {
+  // Requests: the queue and the claim.
+  queue: requests.queue,
+  pausedBuilders: requests.pausedBuilders,
+  explain: requests.explain,
+  explainOrphans: requests.explainOrphans,
+  collapseRequests: requests.collapseRequests,
+  lockPending: requests.lockPending,
+  openBuilds: requests.openBuilds,
+  openAttempts: requests.openAttempts,
+  // Attempts: what is reported of them, and their ends.
+  effectiveAttempts: attempts.effectiveAttempts,
+  plannedSteps: attempts.plannedSteps,
+  accept: attempts.accept,
+  logsOf: attempts.logsOf,
+  applyChanges: attempts.applyChanges,
+  finish: attempts.finish,
+  retry: attempts.retry,
+  withdraw: attempts.withdraw,
+  unanswered: attempts.unanswered,
+  openAttemptsOf: attempts.openAttemptsOf,
+  cancelWishes: attempts.cancelWishes,
+  cancelUnheld: attempts.cancelUnheld,
+  countRefused: attempts.countRefused,
+  // Workers: who is connected where, and who is lost.
+  attachWorker: workers.attachWorker,
+  detachWorker: workers.detachWorker,
+  writeBeats: workers.writeBeats,
+  workerStates: workers.workerStates,
+  disownWorkers: workers.disownWorkers,
+  loseWorkers: workers.loseWorkers,
+}
+export type Ledger = typeof ledger
