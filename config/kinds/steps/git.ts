@@ -39,9 +39,11 @@ const shape = z.strictObject({
     .nullable()
     .prefault(null)
     .describe('Fetch only so many commits. `null` fetches all.'),
-  submodules: flag().prefault(false).describe(
-    'Check out submodules too, at all depths. Those on the same server are opened with the same credentials.',
-  ),
+  submodules: flag()
+    .prefault(false)
+    .describe(
+      'Check out submodules too, at all depths. Those on the same server are opened with the same credentials.',
+    ),
   credentials: credentials().optional().describe("What opens the repository. Default: the source's."),
   workdir: workdir(),
   // As in Buildbot: without the source nothing else makes sense.
