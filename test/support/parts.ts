@@ -11,7 +11,8 @@ import {postgresPrograms} from './cluster.ts'
  * them; `docker-group`, `podman-group`: a user in the socket's group may use it, and we may become one; `mounts`: root may mount a
  * small file system.
  */
-export type Part = EnginePart | 'postgresql' | 'chromium' | 'buildbot' | 'mounts' | 'debian-source' | 'git'
+export type Part =
+  EnginePart | 'postgresql' | 'chromium' | 'buildbot' | 'mounts' | 'debian-source' | 'git' | 'sshd'
 
 /** The parts that are asked of an engine's socket. */
 export type EnginePart = 'docker' | 'images' | 'podman' | 'docker-group' | 'podman-group'
@@ -47,6 +48,10 @@ export function chromium(): string | null {
     program('google-chrome')
   )
 }
+
+/** The ssh server's program, which is on the search path of administrators only. */
+export const sshdProgram = (): string | null =>
+  program('sshd') ?? ['/usr/sbin/sshd'].find(isExecutable) ?? null
 
 /** Asks the engine's API; the answer's body, or null when nobody listens or none comes in half a minute (a busy machine). */
 export function askEngine(path: string, socketPath = engineSocket()): Promise<string | null> {
@@ -117,6 +122,8 @@ export function whyAbsent(part: Exclude<Part, EnginePart>): string | null {
       return program('buildbot') && program('buildbot-worker') ? null : 'Buildbot is not installed'
     case 'git':
       return program('git') ? null : 'git is not installed'
+    case 'sshd':
+      return sshdProgram() && program('ssh') ? null : 'openssh-server is not installed'
     case 'mounts':
       return whyNoMounts()
     case 'debian-source':

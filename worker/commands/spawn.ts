@@ -24,12 +24,26 @@ export async function spawnCommand(command: Spawn, task: Task): Promise<Outcome>
       value,
     })
   }
+  if (outcome.outcome === 'exited' && outcome.code === notFound) await task.log.say(missing(command, task))
   if (command.junit.length > 0)
     await countTests(
       command.junit.map((glob) => fill(glob, task.fill)),
       task,
     )
   return outcome
+}
+
+/** How a shell, and what starts a program without one, say that there is no such program. */
+const notFound = 127
+
+/** What can be done about a program that is not there. */
+function missing({argv}: Spawn, {ground, attempt, fill: filling}: Task): string {
+  const image = attempt.plan.container?.image
+  const place =
+    image === undefined || ground.executor === 'host' ? "this worker's host" : `the image "${image}"`
+  const what = argv?.[0] ? fill(argv[0], filling) : 'a program that this step calls'
+  const advice = /\bgit$/.test(what) ? ', or use the git step, which runs on the host' : ''
+  return `exit code 127: ${what} is not installed ${image === undefined ? 'on' : 'in'} ${place}: install it there${advice}`
 }
 
 function script({argv, script, workdir, capture}: Spawn, task: Task): string {
