@@ -43,6 +43,11 @@ export function recordInstalled() {
   writeFileSync(installedStamp, lockDigest())
 }
 
+/** Gives back the room that a useless node_modules takes. */
+export function removeInstalled() {
+  rmSync(join(root, 'node_modules'), {recursive: true, force: true})
+}
+
 /** Compiles the TypeScript and bundles the web page, each only when its sources changed. Rejects when one fails. */
 export async function build(say) {
   linkCommand()

@@ -5,7 +5,7 @@ import {spawnSync} from 'node:child_process'
 import {existsSync, mkdtempSync, readFileSync} from 'node:fs'
 import {homedir, tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {build, forgetInstalled, recordInstalled, root, whyInstall} from './build.mjs'
+import {build, forgetInstalled, recordInstalled, removeInstalled, root, whyInstall} from './build.mjs'
 import {checkFolder, isWritable, NotReady, readable, whoami} from './place.mjs'
 import {watched} from './watched.mjs'
 
@@ -57,17 +57,30 @@ function checkGit() {
 async function install(why, say) {
   checkFolder(why)
   say(`Installing packages (${why}); this takes about a minute the first time.`)
+  const env = {...process.env, ...cacheForThisUser()}
+  await checkRegistry(env)
   const {code, output, seconds} = await watched(npm(), installArguments, {
-    env: {...process.env, ...cacheForThisUser()},
+    env,
     tick: (passed) => say(`  still installing, ${passed} s`),
   })
   if (code !== 0 || diskFilledUp(output)) {
-    forgetInstalled()
+    if (diskFilledUp(output)) removeInstalled()
+    else forgetInstalled()
     throw new NotReady(whyInstallFailed(output))
   }
   recordInstalled()
   say(`  installed in ${seconds} s`)
 }
+
+/** Asked once, before npm asks for hundreds of packages and again for each. A registry need not know this question. */
+async function checkRegistry(env) {
+  const quick = ['--fetch-retries=2', '--fetch-retry-mintimeout=1000', '--fetch-timeout=20000']
+  const {code, output} = await watched(npm(), ['ping', ...quick], {env, tick: () => undefined})
+  if (code !== 0 && noAnswer.test(output)) throw new NotReady(whyInstallFailed(output))
+}
+
+const noAnswer =
+  /spawn npm ENOENT|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|TIMEDOUT|ENETUNREACH|EHOSTUNREACH|timeout/
 
 /** npm counts a file that it could not unpack as a warning, and ends with 0. */
 const diskFilledUp = (output) => /TAR_ENTRY_ERROR|ENOSPC|EDQUOT/.test(output)
@@ -105,7 +118,7 @@ const knownFailures = [
       "npm does not trust its registry's certificate: name the right one with `npm config set cafile FILE`.",
   ],
   [
-    /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|E?TIMEDOUT|ENETUNREACH|EHOSTUNREACH|network/i,
+    /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|TIMEDOUT|ENETUNREACH|EHOSTUNREACH|timeout|network/i,
     () =>
       'npm could not reach its registry: the first run needs the network (a proxy is set with `npm config set proxy URL`); later ones do not.',
   ],
