@@ -32,6 +32,7 @@ export const badInput = (detail: string, problems: readonly InputProblem[]) =>
 /** Sends an error as a problem document; what is our own fault is logged and shown without its inside. */
 export const answerErrors =
   (say: Say) => (error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) => {
+    if (isDatabaseAway(error) && request.server.oldAnswer(request, reply)) return reply
     const refusal = asRefusal(error, request)
     if (refusal.status === 500)
       say.error({err: error, request: request.id, url: request.url}, 'a request failed')
@@ -97,7 +98,7 @@ function ofValidation(error: FastifyError & {validationContext?: string}): Refus
 }
 
 /** Codes of PostgreSQL and the network that mean the database cannot be asked at present. */
-function isDatabaseAway(error: Error): boolean {
+export function isDatabaseAway(error: Error): boolean {
   const code = (error as {code?: unknown}).code
   if (typeof code !== 'string')
     return /connection terminated|timeout exceeded when trying to connect/i.test(error.message)

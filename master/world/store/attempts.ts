@@ -252,8 +252,9 @@ async function finishBuilds(tx: Sql, changes: readonly Changes[]): Promise<void>
     changes.flatMap(({events}) => events),
   )
   for (const {state, ended} of lost) {
-    await retry(tx, [state.attempt], ended.summary)
-    await blame(tx, [state.worker], ended.summary)
+    const firstLosses = await retry(tx, [state.attempt], ended.summary)
+    // A build that fails so again and again may be to blame itself: it counts once.
+    if (firstLosses > 0) await blame(tx, [state.worker], ended.summary)
   }
 }
 
@@ -322,8 +323,11 @@ export async function finish(
 /** How often a build may lose its worker before it is given up. */
 const lostMax = 3
 
-/** Ends attempts as lost and puts their requests back into the queue, or gives the build up when it was lost too often. */
-export async function retry(tx: Sql, attempts: readonly string[], reason: string): Promise<void> {
+/**
+ * Ends attempts as lost and puts their requests back into the queue, or gives the build up when it was lost too often.
+ * Returns how many of the builds were lost for the first time.
+ */
+export async function retry(tx: Sql, attempts: readonly string[], reason: string): Promise<number> {
   const rows = await tx.query<{
     id: string
     build_id: string
@@ -363,6 +367,7 @@ export async function retry(tx: Sql, attempts: readonly string[], reason: string
       at: null,
     })),
   )
+  return rows.filter((row) => row.lost === 1).length
 }
 
 /** Takes back offers that were declined or not answered: nobody's fault, and nothing ran. */
