@@ -162,7 +162,8 @@ eachStable(
   },
 )
 
-contained('a program that the image lacks is named with the remedy, git too', async (t) => {
+eachStable('a program that the image lacks is named with the remedy, git too', async (t, stable) => {
+  const {master} = stable
   const git = step('', {
     command: {
       command: 'spawn',
@@ -173,37 +174,27 @@ contained('a program that the image lacks is named with the remedy, git too', as
       junit: [],
     },
   })
-  const {fence, end} = await built([git], container('ostler-test/busybox'))
+  const {fence, end} = await stable.built([git], container('ostler-test/busybox'))
   t.is(end.result, 'failure')
   t.regex(
     master.log(fence),
     /exit code 127: git is not installed in the image "ostler-test\/busybox": install it there, or use the git step, which runs on the host/,
   )
-  const script = await built([step('git status')], container('ostler-test/busybox'))
+  const script = await stable.built([step('git status')], container('ostler-test/busybox'))
   t.regex(
     master.log(script.fence),
     /git: not found[^]*a program that this step calls is not installed in the image/,
   )
 })
 
-contained('a fresh checkout is seen by the container that started meanwhile', async (t) => {
-  const dir = freshDir()
-  const git = (...argv: string[]) =>
-    execFileSync('git', ['-C', dir, '-c', 'user.name=a', '-c', 'user.email=a@x', ...argv])
-  git('init', '-q', '-b', 'main')
-  git('commit', '-q', '--allow-empty', '-m', 'one')
-  const checkout = step('', {
-    name: 'git',
-    command: {
-      command: 'checkout', name: 'src', url: [dir], branch: ['main'], revision: [''], workdir: [''], mode: 'fresh', depth: null, submodules: false,
-    }, // prettier-ignore
-  })
+eachStable('a fresh checkout is seen by the container that started meanwhile', async (t, stable) => {
+  const fresh = checkout(repositoryOfOneCommit(), {mode: 'fresh', workdir: ['']})
   for (const round of [1, 2]) {
-    const {fence, end} = await built(
-      [step('ls -A', {name: 'before'}), checkout, step('ls -A; touch left', {name: 'after'})],
+    const {fence, end} = await stable.built(
+      [step('ls -A', {name: 'before'}), fresh, step('ls -A; touch left', {name: 'after'})],
       {...debian, workspace: 'fresh'},
     )
-    t.is(end.result, 'success', `round ${round}: ${master.log(fence, 1)}`)
-    t.is(master.log(fence, 2), '.git\n')
+    t.is(end.result, 'success', `round ${String(round)}: ${stable.master.log(fence, 1)}`)
+    t.is(stable.master.log(fence, 2), '.git\n')
   }
 })
