@@ -4,7 +4,7 @@
 import {mkdtempSync, realpathSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {setTimeout as sleep} from 'node:timers/promises'
+import {setImmediate as immediate, setTimeout as sleep} from 'node:timers/promises'
 import type {Build, Decision, Page, Step} from './api.ts'
 import {brokenGreeting, makeSample, rightGreeting, type Sample} from './demo/sample.ts'
 import {Following, short, tell, tellLog} from './demo/telling.ts'
@@ -260,8 +260,11 @@ async function afterDeaths(error: unknown): Promise<never> {
   throw error
 }
 
-/** Ctrl+C also reaches programs that we wait for; lets the signal come in after their failure. */
-const aTurn = () => sleep(10)
+/**
+ * Ctrl+C also reaches programs that we wait for; lets the signal come in after their failure. After a blocking call a
+ * timer counts from before it and would be over at once, so signals are looked for first.
+ */
+const aTurn = () => immediate().then(() => sleep(10))
 
 function deadline(): Promise<never> {
   return new Promise((_resolve, reject) => {
