@@ -63,7 +63,6 @@ export async function demo(args: readonly string[]): Promise<number> {
   } finally {
     tell('end', 'stopping and tidying up')
     await undo.all()
-    interrupted.end()
   }
 }
 
@@ -274,8 +273,8 @@ function deadline(): Promise<never> {
   })
 }
 
-function interruption(): {promise: Promise<never>; happened: () => boolean; end: () => void} {
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+/** Until the process is gone, so that an impatient Ctrl+C more does not cut the tidying short. */
+function interruption(): {promise: Promise<never>; happened: () => boolean} {
   let interrupt: () => void = () => undefined
   let happened = false
   const promise = new Promise<never>((_resolve, reject) => {
@@ -285,17 +284,10 @@ function interruption(): {promise: Promise<never>; happened: () => boolean; end:
     }
   })
   promise.catch(() => undefined)
-  for (const signal of signals) process.on(signal, interrupt)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
   // Nobody reads any more (`npm run demo | head`).
   process.stdout.on('error', interrupt)
-  return {
-    promise,
-    happened: () => happened,
-    end: () => {
-      for (const signal of signals) process.off(signal, interrupt)
-      process.stdout.off('error', interrupt)
-    },
-  }
+  return {promise, happened: () => happened}
 }
 
 const wordsOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
