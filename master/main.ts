@@ -91,9 +91,23 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
   })
   const stopClock = startClock(bells)
   await writeAdminToken(world, options.stateDir)
-  const {host, port} = listenAddress(options.listen)
-  const address = await server.listen({host, port})
-  await enterMaster(store, {id: master, address, version})
+  const stop = async () => {
+    await stopClock()
+    await server.close()
+    await current.stop()
+    await river.settled()
+    await leaveMasters(store, master).catch(() => undefined)
+    await bells.close()
+    await store.close()
+  }
+  let address: string
+  try {
+    address = await server.listen(listenAddress(options.listen))
+    await enterMaster(store, {id: master, address, version})
+  } catch (error) {
+    await stop() // Else it would go on with the builds, unheard.
+    throw wordedForListening(error, options.listen)
+  }
   await tellConfiguration(world, good.hash)
   say.info({address, database: store.engine}, `listening at ${address}`)
   return {
@@ -102,16 +116,17 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
       await reload()
     },
     async stop() {
-      await stopClock()
-      await server.close()
-      await current.stop()
-      await river.settled()
-      await leaveMasters(store, master).catch(() => undefined)
-      await bells.close()
-      await store.close()
+      await stop()
       say.info('stopped')
     },
   }
+}
+
+function wordedForListening(error: unknown, listen: string): unknown {
+  if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') return error
+  return new Error(
+    `another program listens at ${listen} (EADDRINUSE): stop it, or give this master another --listen HOST:PORT`,
+  )
 }
 
 /** The first start makes an administrator's token; its file is the only place that has it. */
