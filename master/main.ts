@@ -12,6 +12,7 @@ import {createServer} from './http/server.ts'
 import {ArtifactFiles} from './world/artifacts.ts'
 import {openBells} from './world/bells.ts'
 import {startClock} from './world/clock.ts'
+import {complaintsOf} from './world/findings.ts'
 import {Git} from './world/git.ts'
 import {ledger} from './world/ledger.ts'
 import {LogFiles} from './world/logs.ts'
@@ -93,7 +94,8 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     reload,
     desk: sessions,
     promoter: {run: river.decide},
-    complaints: () => Promise.resolve(current.troubles()),
+    complaints: () => Promise.resolve([...current.troubles(), ...complaintsOf(river.found().findings)]),
+    found: river.found,
     metrics,
     webDirectory: fileURLToPath(new URL('../web', import.meta.url)),
   })

@@ -1,6 +1,7 @@
 // Everything the server asks of the rest of the house, so that `main.ts` can hand it over in one object.
 import type {Registry} from 'prom-client'
 import type {Problem} from '../../config/config.ts'
+import type {Finding} from '../core/findings.ts'
 import type {WorkerDesk} from '../world/desk.ts'
 import type {DecisionRow} from '../world/store/views/promotions.ts'
 import type {World} from '../world/world.ts'
@@ -14,6 +15,8 @@ export interface Needs extends World {
   readonly promoter: Promoter
   /** Reasons why this master is not well, beyond the database; empty when it is. */
   readonly complaints: () => Promise<readonly string[]>
+  /** What the reconciler found wrong with the ledger when it looked last, and when (milliseconds since 1970). */
+  readonly found: () => {readonly at: number | null; readonly findings: readonly Finding[]}
   readonly metrics: Registry
   /** The directory of the built web application; null serves none. */
   readonly webDirectory: string | null

@@ -207,6 +207,7 @@ async function withFront(
       },
     },
     complaints: async () => [],
+    found: () => ({at: null, findings: []}),
     metrics: new Registry(),
     webDirectory,
   }
