@@ -57,7 +57,8 @@ function ringFor(world: World, seen: readonly Finding[]): void {
 
 function tell(world: World, before: readonly Finding[], now: readonly Finding[]): void {
   for (const finding of news(before, now)) world.say.error(finding, findingText(finding))
-  for (const {check, row} of news(now, before)) world.say.info({check, row}, 'a finding of the ledger is gone')
+  for (const {check, row} of news(now, before))
+    world.say.info({check, row}, 'a finding of the ledger is gone')
 }
 
 const news = (before: readonly Finding[], now: readonly Finding[]) =>

@@ -17,7 +17,10 @@ export function observe({metrics: registry, store, found}: Needs): () => Promise
     `Rows that prove the ledger wrong, by check, 0 when all is well; at most 100 are counted.`,
     ['check'],
   )
-  const lookedAt = gauge('ostler_ledger_looked_at_seconds', 'When the ledger was proved last, in seconds since 1970.')
+  const lookedAt = gauge(
+    'ostler_ledger_looked_at_seconds',
+    'When the ledger was proved last, in seconds since 1970.',
+  )
   return async () => {
     writeFindings(found())
     return await writeCounts()

@@ -109,6 +109,19 @@ export class LogFiles {
     yield* this.#texts(log, index)
   }
 
+  /** The segments as they were appended, one by one: what another store of logs needs to have the same log. */
+  async *readSegments(log: StoredLog): AsyncGenerator<NewSegment> {
+    if (log.segments === 0) return
+    const index = await this.#index(log)
+    const file = await open(`${this.#base(log)}.gz`)
+    try {
+      for (const entry of index)
+        yield {bytes: entry.bytes, lines: entry.lines, body: await bodyOf(file, entry)}
+    } finally {
+      await file.close()
+    }
+  }
+
   /** The log's text from byte `offset` on. */
   async *readFrom(log: StoredLog, offset: number): AsyncGenerator<Buffer> {
     if (log.segments === 0 || offset >= log.bytes) return
@@ -272,9 +285,18 @@ function segmentOfLine(index: readonly IndexEntry[], line: number): number {
 }
 
 async function textOf(file: FileHandle, entry: IndexEntry): Promise<Buffer> {
+  return await inflate(await bodyOf(file, entry), {
+    finishFlush: constants.Z_SYNC_FLUSH,
+    maxOutputLength: segmentTextMax,
+  })
+}
+
+async function bodyOf(file: FileHandle, entry: IndexEntry): Promise<Buffer> {
+  if (entry.length > segmentTextMax) throw new Error('the index is damaged: a segment is too long to be one')
   const body = Buffer.alloc(entry.length)
-  await file.read(body, 0, entry.length, entry.at)
-  return await inflate(body, {finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: segmentTextMax})
+  const {bytesRead} = await file.read(body, 0, entry.length, entry.at)
+  if (bytesRead < entry.length) throw new Error('the file is cut off within what is committed of it')
+  return body
 }
 
 function trailer(log: StoredLog): Buffer {
