@@ -4,6 +4,7 @@ import {combineCrc} from '../core/crc.ts'
 import {JournalGap, fold} from '../core/apply.ts'
 import type {AttemptState, Changes, LogChange, Numbered} from '../core/apply.ts'
 import type {StoredLog} from '../world/logs.ts'
+import {masterDeadMs} from '../world/store/masters.ts'
 import type {World} from '../world/world.ts'
 import {Planned} from './planned.ts'
 import type {Stage} from './river.ts'
@@ -12,8 +13,6 @@ import type {Report, Sessions} from './sessions.ts'
 /** How many reports one transaction carries at most. */
 const batchMax = 2_000
 const sweepMs = 5_000
-/** A master unheard for this long, in milliseconds, has lost its workers' connections. */
-const masterDeadMs = 20_000
 /** How long a worker may be away, in milliseconds, before its builds are tried elsewhere. */
 export const workerGraceMs = 10 * 60_000
 

@@ -1,4 +1,5 @@
 // Everything the server asks of the rest of the house, so that `main.ts` can hand it over in one object.
+import type {Writable} from 'node:stream'
 import type {Registry} from 'prom-client'
 import type {Problem} from '../../config/config.ts'
 import type {Finding} from '../core/findings.ts'
@@ -13,6 +14,8 @@ export interface Needs extends World {
   readonly reload: () => Promise<{readonly version: string; readonly problems: readonly Problem[]}>
   readonly desk: WorkerDesk
   readonly promoter: Promoter
+  /** Writes a backup and ends the stream; when it fails, the stream is destroyed. */
+  readonly backup: (out: Writable) => Promise<unknown>
   /** Reasons why this master is not well, beyond the database; empty when it is. */
   readonly complaints: () => Promise<readonly string[]>
   /** What the reconciler found wrong with the ledger when it looked last, and when (milliseconds since 1970). */

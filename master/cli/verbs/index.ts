@@ -1,5 +1,6 @@
 // Every verb, in the order of the help.
 import type {Verb} from '../verb.ts'
+import {backup} from './backup.ts'
 import {builds} from './builds.ts'
 import {cancel} from './cancel.ts'
 import {checkConfig} from './check-config.ts'
@@ -11,6 +12,7 @@ import {promotions} from './promotions.ts'
 import {rebuild} from './rebuild.ts'
 import {reload} from './reload.ts'
 import {requests} from './requests.ts'
+import {restore} from './restore.ts'
 import {drain, pause, resume} from './rest.ts'
 import {token} from './token.ts'
 import {worker} from './worker.ts'
@@ -34,4 +36,6 @@ export const verbs: readonly Verb[] = [
   promote,
   reload,
   token,
+  backup,
+  restore,
 ]

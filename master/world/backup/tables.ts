@@ -1,5 +1,7 @@
 // The database's tables as lines of text, and back: every value goes through PostgreSQL's own text form, so that it
 // comes back exactly, whichever of the two engines reads it.
+import {entities} from '../store/entities.ts'
+import {migrations} from '../store/migrations.ts'
 import type {Sql} from '../store/store.ts'
 
 export interface Table {
@@ -14,6 +16,9 @@ interface Shape extends Table {
 
 /** Never in a backup: what only says who is there now, and logins that a stolen backup must not hand on. */
 const leftOut = new Set(['migrations', 'masters', 'sessions'])
+
+/** The schema may hold tables of others, which are none of our business. */
+const ours = entities.map(({options}) => options.tableName ?? options.name)
 
 /** A batch of rows is about this many bytes. */
 const batchBytes = 1024 * 1024
@@ -40,8 +45,9 @@ async function readShapes(sql: Sql): Promise<Shape[]> {
             ARRAY(SELECT p.relname::text FROM pg_constraint k JOIN pg_class p ON p.oid = k.confrelid
                   WHERE k.conrelid = c.oid AND k.contype = 'f') AS parents
      FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-     WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace
+     WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace AND c.relname = ANY($1::text[])
      GROUP BY c.oid, c.relname ORDER BY c.oid`,
+    [ours],
   )
 }
 
@@ -94,7 +100,8 @@ async function sequences(sql: Sql): Promise<{name: string; sequence: string}[]> 
   return await sql.query(
     `SELECT c.relname::text AS name, pg_get_serial_sequence(quote_ident(c.relname), 'id') AS sequence
      FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'id' AND a.attidentity <> ''
-     WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace`,
+     WHERE c.relkind = 'r' AND c.relnamespace = current_schema()::regnamespace AND c.relname = ANY($1::text[])`,
+    [ours],
   )
 }
 
@@ -138,10 +145,13 @@ export async function tablesWithRows(sql: Sql): Promise<string[]> {
   return found.map(({name}) => name)
 }
 
-/** Empties every table but the one that remembers the migrations. */
-export async function emptyTables(tx: Sql): Promise<void> {
-  const names = (await readShapes(tx)).map(({name}) => name).filter((name) => name !== 'migrations')
-  await tx.query(`TRUNCATE ${names.map(quoted).join(', ')}`)
+/** Removes every table and function of ours, so that older ones can be made. */
+export async function dropTables(tx: Sql): Promise<void> {
+  const functions = migrations.flatMap(({up}) =>
+    [...up.matchAll(/CREATE FUNCTION (\w+)/g)].map((found) => found[1]),
+  )
+  await tx.query(`DROP TABLE IF EXISTS ${[...ours, 'migrations'].map(quoted).join(', ')} CASCADE`)
+  for (const name of functions) await tx.query(`DROP FUNCTION IF EXISTS ${name ?? ''} CASCADE`)
 }
 
 /** Numbers given out after the backup was made may be known outside: to workers, browsers and receivers of reports. */
