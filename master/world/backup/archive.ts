@@ -89,6 +89,7 @@ export const readEntries = (file: string): AsyncGenerator<TarEntry> =>
 export async function verifyArchive(file: string): Promise<{manifest: Manifest; contents: Contents}> {
   let manifest: Manifest | null = null
   let contents: Contents | null = null
+  let isSealed = false
   let count = 0
   for await (const entry of readEntries(file)) {
     if (manifest === null && entry.name !== names.manifest)
@@ -97,14 +98,17 @@ export async function verifyArchive(file: string): Promise<{manifest: Manifest; 
       const seal = (await jsonOf(entry)) as {sha256?: string; entries?: number}
       if (seal.sha256 !== entry.before || seal.entries !== count)
         throw new BadArchive('it was altered: its content is not what was sealed')
-      if (manifest === null || contents === null) break
-      return {manifest, contents}
+      isSealed = true
+      continue
     }
+    if (isSealed) throw new BadArchive('it was altered: something follows its seal')
     count++
     if (entry.name === names.manifest) manifest = (await jsonOf(entry)) as Manifest
     if (entry.name === names.contents) contents = (await jsonOf(entry)) as Contents
   }
-  throw new BadArchive('it is cut off before its end')
+  if (!isSealed || manifest === null || contents === null)
+    throw new BadArchive('it is cut off before its end')
+  return {manifest, contents}
 }
 
 /** All bytes of an entry; for those that are written in parts only. */
