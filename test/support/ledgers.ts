@@ -118,7 +118,11 @@ export const breakages: readonly Breakage[] = [
   ),
   breakage('log-left-open', '2', `UPDATE logs SET complete = false WHERE id = 2`),
   breakage('request-without-reason', '1', `UPDATE requests SET waiting = '[]' WHERE id = 1`),
-  breakage('cursor-ahead', 'reports', `UPDATE cursors SET id = 3 WHERE reader = 'reports'`),
+  breakage(
+    'cursor-ahead',
+    'reports',
+    `UPDATE cursors SET id = (SELECT last_value + 1 FROM events_id_seq) WHERE reader = 'reports'`,
+  ),
   breakage(
     'cursor-behind',
     'schedules',

@@ -5,6 +5,7 @@ import {builds} from './builds.ts'
 import {cancel} from './cancel.ts'
 import {checkConfig} from './check-config.ts'
 import {force} from './force.ts'
+import {fsck} from './fsck.ts'
 import {log} from './log.ts'
 import {master} from './master.ts'
 import {promote} from './promote.ts'
@@ -38,4 +39,5 @@ export const verbs: readonly Verb[] = [
   token,
   backup,
   restore,
+  fsck,
 ]
