@@ -25,7 +25,7 @@ const config = (folder: string) =>
     builder('short', [
       sh('print', 'seq 1 30000'),
       sh('make', 'seq 1 5000 > kept.txt'),
-      {kind: 'upload', name: 'keep', paths: ['kept.txt']},
+      {kind: 'upload', name: 'keep', files: 'kept.txt', artifact: 'kept'},
     ]),
     builder('long', [sh('wait', `echo begun; while [ ! -e ${folder}/go ]; do sleep 0.1; done; echo ended`)]),
     builder('late', [sh('wait', `while [ ! -e ${folder}/never ]; do sleep 0.1; done`)]),
