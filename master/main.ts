@@ -17,10 +17,15 @@ import {complaintsOf} from './world/findings.ts'
 import {Git} from './world/git.ts'
 import {ledger} from './world/ledger.ts'
 import {openSay} from './world/say.ts'
-import {ConfigurationRefused, readGood, storeVersion} from './world/settings.ts'
+import {
+  ConfigurationRefused,
+  openReload,
+  readGood,
+  storeVersion,
+  tellConfiguration,
+} from './world/settings.ts'
 import {openStore} from './world/store/database.ts'
-import {record} from './world/store/events.ts'
-import {leaveMasters} from './world/store/masters.ts'
+import {enterMaster, leaveMasters} from './world/store/masters.ts'
 import {listTokens} from './world/store/tokens.ts'
 import type {World} from './world/world.ts'
 
@@ -55,6 +60,7 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     },
   })
   let settings = await storeVersion(store, good.config, good.hash)
+  const version = await ownVersion()
   const master = `${hostname()}-${String(process.pid)}-${randomBytes(4).toString('hex')}`
   const bells = await openBells(store, master)
   const world: World = {
@@ -69,26 +75,10 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
   const git = new Git({stateDir: options.stateDir, secret: (name) => settings.secrets.read(name)})
   const sessions = new Sessions(world)
   const river = openRiver(world, git, sessions)
-  const reload = async () => {
-    try {
-      const next = await readGood(options.config)
-      settings = await storeVersion(store, next.config, next.hash)
-    } catch (error) {
-      if (!(error instanceof ConfigurationRefused)) throw error
-      say.error(`the new configuration is refused, the old one stays in force:\n${error.message}`)
-      await store.transaction((tx) =>
-        record(tx, [{type: 'config.refused', data: {problems: error.problems}}]),
-      )
-      return {version: settings.version, problems: error.problems}
-    }
-    say.info({version: settings.version}, 'configuration applied')
-    for (const bell of ['config', 'events'] as const) bells.ring(bell)
-    return {version: settings.version, problems: []}
-  }
+  const reload = openReload({file: options.config, world, inForce: (next) => (settings = next)})
   const metrics = new Registry()
   collectDefaultMetrics({register: metrics})
   const current = flow(river.stages, bells, say)
-  const version = await ownVersion()
   const server = await createServer({
     ...world,
     version,
@@ -105,6 +95,8 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
   await giveAdminToken(world, options.stateDir)
   const {host, port} = listenAddress(options.listen)
   const address = await server.listen({host, port})
+  await enterMaster(store, {id: master, address, version})
+  await tellConfiguration(world, good.hash)
   say.info({address, database: store.engine}, `listening at ${address}`)
   return {
     address,

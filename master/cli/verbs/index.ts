@@ -8,6 +8,7 @@ import {force} from './force.ts'
 import {fsck} from './fsck.ts'
 import {log} from './log.ts'
 import {master} from './master.ts'
+import {masters} from './masters.ts'
 import {promote} from './promote.ts'
 import {promotions} from './promotions.ts'
 import {rebuild} from './rebuild.ts'
@@ -27,6 +28,7 @@ export const verbs: readonly Verb[] = [
   builds,
   requests,
   workers,
+  masters,
   promotions,
   log,
   cancel,
