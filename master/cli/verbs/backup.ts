@@ -66,6 +66,7 @@ async function writePartial(partial: string, flags: ClientFlags): Promise<void> 
   } catch (error) {
     const away = error instanceof Ending && error.message.includes('could not be reached')
     if (!away || flags.stateDir === undefined) throw error
+    await rm(partial, {force: true})
     await writeDirectly(partial, {stateDir: flags.stateDir, url: null})
   }
 }

@@ -46,8 +46,15 @@ const partBytes = 1024 * 1024
 
 /** Writes a backup and ends the stream; answers what it came to. When it fails, the stream is destroyed. */
 export async function writeBackup(source: BackupSource, out: Writable): Promise<Contents> {
+  // It may fail long before anything is written to it.
+  let fault: Error | null = null
+  out.once('error', (error) => (fault = error))
   for (const until = performance.now() + leaseWaitMs; ;) {
-    const made = await whileHolding(source.store, source.holder, retentionLease, () => write(source, out))
+    const made = await whileHolding(source.store, source.holder, retentionLease, () =>
+      write(source, out).catch((error: unknown) => {
+        throw fault ?? error
+      }),
+    )
     if (made !== null) return made
     if (performance.now() > until) throw new Error('old builds are being removed just now; try again later')
     await sleep(200)
