@@ -1,20 +1,21 @@
 // The master, assembled: configuration, database, world, river and front door, and how they start, reload and stop.
 import {randomBytes} from 'node:crypto'
-import {chmod, mkdir, readFile, rm, writeFile} from 'node:fs/promises'
+import {mkdir, readFile} from 'node:fs/promises'
 import {hostname} from 'node:os'
-import path from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {Registry, collectDefaultMetrics} from 'prom-client'
 import {Sessions} from './flow/sessions.ts'
 import {flow} from './flow/river.ts'
 import {openRiver} from './flow/stages.ts'
 import {createServer} from './http/server.ts'
-import {ArtifactFiles} from './world/artifacts.ts'
+import {writeAdminToken} from './world/admin-token.ts'
+import {writeBackup} from './world/backup/make.ts'
 import {openBells} from './world/bells.ts'
 import {startClock} from './world/clock.ts'
+import {openFiles} from './world/files.ts'
+import {complaintsOf} from './world/findings.ts'
 import {Git} from './world/git.ts'
 import {ledger} from './world/ledger.ts'
-import {LogFiles} from './world/logs.ts'
 import {openSay} from './world/say.ts'
 import {
   ConfigurationRefused,
@@ -25,7 +26,7 @@ import {
 } from './world/settings.ts'
 import {openStore} from './world/store/database.ts'
 import {enterMaster, leaveMasters} from './world/store/masters.ts'
-import {createToken, listTokens} from './world/store/tokens.ts'
+import {listTokens} from './world/store/tokens.ts'
 import type {World} from './world/world.ts'
 
 export interface MasterOptions {
@@ -68,8 +69,7 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     ledger,
     bells,
     say,
-    logs: new LogFiles(path.join(options.stateDir, 'logs')),
-    artifacts: new ArtifactFiles(path.join(options.stateDir, 'artifacts')),
+    ...openFiles(options.stateDir),
     settings: () => settings,
   }
   const git = new Git({stateDir: options.stateDir, secret: (name) => settings.secrets.read(name)})
@@ -85,12 +85,14 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     reload,
     desk: sessions,
     promoter: {run: river.decide},
-    complaints: () => Promise.resolve(current.troubles()),
+    backup: (out) => writeBackup({...world, holder: master, version, scratch: options.stateDir}, out),
+    complaints: () => Promise.resolve([...current.troubles(), ...complaintsOf(river.found().findings)]),
+    found: river.found,
     metrics,
     webDirectory: fileURLToPath(new URL('../web', import.meta.url)),
   })
   const stopClock = startClock(bells)
-  await writeAdminToken(world, options.stateDir)
+  await giveAdminToken(world, options.stateDir)
   const stop = async () => {
     await stopClock()
     await server.close()
@@ -129,16 +131,11 @@ function wordedForListening(error: unknown, listen: string): unknown {
   )
 }
 
-/** The first start makes an administrator's token; its file is the only place that has it. */
-async function writeAdminToken(world: World, stateDir: string): Promise<void> {
+/** The first start makes an administrator's token. */
+async function giveAdminToken(world: World, stateDir: string): Promise<void> {
   const admins = (await listTokens(world.store)).filter((token) => token.role === 'admin')
   if (admins.length > 0) return
-  const file = path.join(stateDir, 'admin-token')
-  const {text} = await createToken(world.store, {kind: 'user', name: 'admin', role: 'admin', createdBy: null})
-  await rm(file, {force: true})
-  await writeFile(file, `${text}\n`, {mode: 0o600, flag: 'wx'})
-  await chmod(file, 0o600)
-  world.say.info(`the administrator's token is in ${file}`)
+  world.say.info(`the administrator's token is in ${await writeAdminToken(world.store, stateDir)}`)
 }
 
 async function ownVersion(): Promise<string> {

@@ -10,6 +10,7 @@ import {
   markGone,
   removeBuilds,
   removeNotes,
+  retentionLease,
   type EventReader,
 } from '../world/store/retention.ts'
 import type {World} from '../world/world.ts'
@@ -33,7 +34,7 @@ export function retention(world: World): Stage {
     hears: ['config'],
     slowTickMs: hourMs,
     async run() {
-      await whileHolding(world.store, world.master, 'retention', (guard) => clear(world, guard))
+      await whileHolding(world.store, world.master, retentionLease, (guard) => clear(world, guard))
       return null
     },
   }

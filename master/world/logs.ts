@@ -11,6 +11,10 @@ import {constants, crc32, inflateRaw} from 'node:zlib'
 
 const inflate = promisify(inflateRaw)
 
+/** The text of a segment. */
+export const inflateSegment = (body: Uint8Array): Promise<Buffer> =>
+  inflate(body, {finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: segmentTextMax})
+
 /** What the database knows of a log; numbers count what is committed. */
 export interface StoredLog {
   readonly attempt: string
@@ -42,6 +46,8 @@ interface IndexEntry {
 
 const entryBytes = 40
 const gzipHeader = Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff])
+/** What is stored before the first segment. */
+export const storedHeadBytes = gzipHeader.length
 const lastBlock = Buffer.from([0x03, 0x00])
 /** What one answer of lines may hold, in bytes of text: a line of 200 MB is cut, not loaded. */
 export const linesBytesMax = 4 * 1024 * 1024
@@ -107,6 +113,34 @@ export class LogFiles {
     if (log.segments === 0) return
     const index = await this.#index(log)
     yield* this.#texts(log, index)
+  }
+
+  /**
+   * The segments as they were appended, one by one: what another store of logs needs to have the same log. Throws at the
+   * first place where files and index disagree.
+   */
+  async *readSegments(log: StoredLog): AsyncGenerator<NewSegment> {
+    if (log.segments === 0) return
+    const index = await this.#index(log)
+    const file = await open(`${this.#base(log)}.gz`)
+    try {
+      const head = Buffer.alloc(gzipHeader.length)
+      await file.read(head, 0, head.length, 0)
+      if (!head.equals(gzipHeader)) throw new Error('its file does not begin like a log')
+      let next = {at: head.length, offset: 0, line: 0}
+      for (const [n, entry] of index.entries()) {
+        if (entry.at !== next.at || entry.offset !== next.offset || entry.line !== next.line)
+          throw new Error(`its index is wrong at segment ${String(n)}`)
+        yield {bytes: entry.bytes, lines: entry.lines, body: await bodyOf(file, entry)}
+        next = {
+          at: entry.at + entry.length,
+          offset: entry.offset + entry.bytes,
+          line: entry.line + entry.lines,
+        }
+      }
+    } finally {
+      await file.close()
+    }
   }
 
   /** The log's text from byte `offset` on. */
@@ -243,17 +277,26 @@ export class LogFiles {
     }
   }
 
-  /** Names come from workers: they are data, so the file's name is made from a checksum of it. */
   #base(log: Pick<StoredLog, 'attempt' | 'step' | 'name'>): string {
-    const name = crc32(log.name).toString(16).padStart(8, '0')
-    return path.join(this.#shelf(log.attempt), `${String(log.step)}-${name}`)
+    return path.join(this.#root, baseName(log))
   }
 
   #shelf(attempt: string): string {
-    const number = BigInt(attempt)
-    return path.join(this.#root, (number % 256n).toString(16).padStart(2, '0'), number.toString())
+    return path.join(this.#root, shelfName(attempt))
   }
 }
+
+function shelfName(attempt: string): string {
+  const number = BigInt(attempt)
+  return path.join((number % 256n).toString(16).padStart(2, '0'), number.toString())
+}
+
+/**
+ * What a log's files are called below the root, without their ends. Names come from workers: they are data, so the
+ * file's name is made from a checksum of it.
+ */
+export const baseName = ({attempt, step, name}: Pick<StoredLog, 'attempt' | 'step' | 'name'>): string =>
+  path.join(shelfName(attempt), `${String(step)}-${crc32(name).toString(16).padStart(8, '0')}`)
 
 const holds = (latin1Line: string, sought: string) =>
   Buffer.from(latin1Line, 'latin1').toString('utf8').toLowerCase().includes(sought)
@@ -272,9 +315,15 @@ function segmentOfLine(index: readonly IndexEntry[], line: number): number {
 }
 
 async function textOf(file: FileHandle, entry: IndexEntry): Promise<Buffer> {
+  return await inflateSegment(await bodyOf(file, entry))
+}
+
+async function bodyOf(file: FileHandle, entry: IndexEntry): Promise<Buffer> {
+  if (entry.length > segmentTextMax) throw new Error('the index is damaged: a segment is too long to be one')
   const body = Buffer.alloc(entry.length)
-  await file.read(body, 0, entry.length, entry.at)
-  return await inflate(body, {finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: segmentTextMax})
+  const {bytesRead} = await file.read(body, 0, entry.length, entry.at)
+  if (bytesRead < entry.length) throw new Error('the file is cut off within what is committed of it')
+  return body
 }
 
 function trailer(log: StoredLog): Buffer {

@@ -136,6 +136,10 @@ export async function applyChanges(
   )
   const standing = new Set(guarded.map((row) => row.id))
   const mine = changes.filter((change) => standing.has(change.state.attempt))
+  await sealLogs(
+    tx,
+    changes.flatMap(({state}) => (standing.has(state.attempt) ? [] : [state.attempt])),
+  )
   await writeSteps(tx, mine)
   await writeLogs(
     tx,
@@ -145,6 +149,16 @@ export async function applyChanges(
   await writeBuilds(tx, mine)
   await finishBuilds(tx, mine)
   return standing
+}
+
+/** A log whose row was made while its attempt ended elsewhere gets no more, and whoever follows it is told so. */
+async function sealLogs(tx: Sql, attempts: readonly string[]): Promise<void> {
+  if (attempts.length === 0) return
+  await tx.query(
+    `UPDATE logs SET complete = true FROM attempts a
+     WHERE a.id = logs.attempt AND a.id = ANY($1::bigint[]) AND a.state NOT IN ('offered', 'running') AND NOT complete`,
+    [attempts],
+  )
 }
 
 async function writeSteps(tx: Sql, changes: readonly Changes[]): Promise<void> {
@@ -292,7 +306,9 @@ export async function finish(
        RETURNING builds.id, builder, number, builds.result, request_id, buildset_id, attempt
      ), closed AS (
        UPDATE attempts SET state = 'finished', ended_at = now() FROM ended
-       WHERE attempts.id = ended.attempt AND attempts.state IN ('offered', 'running')
+       WHERE attempts.id = ended.attempt AND attempts.state IN ('offered', 'running') RETURNING attempts.id
+     ), sealed AS (
+       UPDATE logs SET complete = true FROM closed WHERE logs.attempt = closed.id AND NOT complete
      ), answered AS (
        UPDATE requests SET state = 'finished', result = ended.result, finished_at = now(), waiting = '[]'
        FROM ended WHERE requests.id = ended.request_id
@@ -338,6 +354,8 @@ export async function retry(tx: Sql, attempts: readonly string[], reason: string
   }>(
     `WITH lost AS (
        UPDATE attempts SET state = 'lost', ended_at = now() WHERE id = ANY($1::bigint[]) RETURNING id, build_id
+     ), sealed AS (
+       UPDATE logs SET complete = true FROM lost WHERE logs.attempt = lost.id AND NOT complete
      )
      UPDATE builds SET state = 'pending', attempt = NULL, attempts_lost = attempts_lost + 1
      FROM lost WHERE builds.id = lost.build_id AND builds.attempt = lost.id AND builds.state <> 'finished'
@@ -393,7 +411,7 @@ export async function withdraw(tx: Sql, attempts: readonly string[], pauseMs: nu
 async function requeue(tx: Sql, requests: readonly string[], pauseMs: number): Promise<void> {
   if (requests.length === 0) return
   await tx.query(
-    `UPDATE requests SET state = 'pending', not_before = now() + $2 * interval '1 millisecond'
+    `UPDATE requests SET state = 'pending', not_before = now() + $2 * interval '1 millisecond', waiting = DEFAULT
      WHERE id = ANY($1::bigint[]) AND state = 'claimed'`,
     [requests, pauseMs],
   )

@@ -11,6 +11,7 @@ import {Sessions} from '../../../master/flow/sessions.ts'
 import type {Needs} from '../../../master/http/needs.ts'
 import {createServer} from '../../../master/http/server.ts'
 import {ArtifactFiles} from '../../../master/world/artifacts.ts'
+import {writeBackup} from '../../../master/world/backup/make.ts'
 import {openBells, type Bells} from '../../../master/world/bells.ts'
 import {ledger} from '../../../master/world/ledger.ts'
 import {LogFiles} from '../../../master/world/logs.ts'
@@ -207,7 +208,10 @@ async function withFront(
         throw new Error('no promotion in this test')
       },
     },
+    backup: (out) =>
+      writeBackup({...world, holder: world.master, version: '0.0.0', scratch: place.stateDir}, out),
     complaints: async () => [],
+    found: () => ({at: null, findings: []}),
     metrics: new Registry(),
     webDirectory,
   }
