@@ -9,14 +9,13 @@ import {Sessions} from './flow/sessions.ts'
 import {flow} from './flow/river.ts'
 import {openRiver} from './flow/stages.ts'
 import {createServer} from './http/server.ts'
-import {ArtifactFiles} from './world/artifacts.ts'
 import {openBells} from './world/bells.ts'
 import {startClock} from './world/clock.ts'
 import {Git} from './world/git.ts'
 import {ledger} from './world/ledger.ts'
-import {LogFiles} from './world/logs.ts'
 import {openSay} from './world/say.ts'
 import {ConfigurationRefused, readGood, storeVersion} from './world/settings.ts'
+import {openShelves} from './world/shelves.ts'
 import {openStore} from './world/store/database.ts'
 import {record} from './world/store/events.ts'
 import {createToken, listTokens} from './world/store/tokens.ts'
@@ -29,6 +28,10 @@ export interface MasterOptions {
   readonly listen: string
   /** A PostgreSQL server's URL, or null for the embedded database in the state directory. */
   readonly databaseUrl: string | null
+  /** Where logs and artifacts lie instead of the state directory: one that several masters share, or null. */
+  readonly filesDir: string | null
+  /** Or an object store, `s3://…`, or null. */
+  readonly objectStore: string | null
   readonly logLevel: string
 }
 
@@ -45,6 +48,7 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
   const say = openSay(options.logLevel)
   const good = await readGood(options.config)
   await mkdir(options.stateDir, {recursive: true})
+  const shelves = await openShelves(options, say)
   const store = await openStore({
     url: options.databaseUrl,
     stateDir: options.stateDir,
@@ -61,8 +65,8 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     ledger,
     bells,
     say,
-    logs: new LogFiles(path.join(options.stateDir, 'logs')),
-    artifacts: new ArtifactFiles(path.join(options.stateDir, 'artifacts')),
+    logs: shelves.logs,
+    artifacts: shelves.artifacts,
     settings: () => settings,
   }
   const git = new Git({stateDir: options.stateDir, secret: (name) => settings.secrets.read(name)})
@@ -112,6 +116,7 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
       await server.close()
       await current.stop()
       await river.settled()
+      await shelves.close()
       await bells.close()
       await store.close()
       say.info('stopped')

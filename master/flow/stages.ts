@@ -1,4 +1,4 @@
-// The six stages, in the order of the river, and the keeper of old things beside it.
+// The six stages, in the order of the river, and beside it the keeper of old things and the packer of logs.
 import {lastDue} from '../../config/terms/calendars.ts'
 import type {Git} from '../world/git.ts'
 import {whileHolding} from '../world/store/holding.ts'
@@ -13,6 +13,7 @@ import type {ChangesWorld} from './changes.ts'
 import {claims} from './claims.ts'
 import {runPromotions} from './promotions.ts'
 import type {PromotionsWorld, RuleReport, RunOptions} from './promotions.ts'
+import {packs} from './packing.ts'
 import {reports} from './reports.ts'
 import {retention} from './retention.ts'
 import type {Stage} from './river.ts'
@@ -60,6 +61,7 @@ export function openRiver(world: World, git: Git, sessions: Sessions): River {
       reports(world),
       promotions(world, promote),
       retention(world),
+      packs(world),
     ],
     decide: async (order) => await decide(world, order, promote),
     settled: () => poller.settled(),
