@@ -23,11 +23,15 @@ export interface Shelves {
 }
 
 /** Opens the chosen place. Throws an Error whose message says what to mend. */
-export async function openShelves(options: ShelfOptions, say: Say): Promise<Shelves> {
+export async function openShelves(
+  options: ShelfOptions,
+  say: Say,
+  environment: NodeJS.ProcessEnv = process.env,
+): Promise<Shelves> {
   const {filesDir, objectStore} = options
   if (filesDir !== null && objectStore !== null)
     throw new Error('--files-dir and --object-store exclude each other: logs and artifacts lie in one place')
-  if (objectStore !== null) return await openObjects(objectStore, say)
+  if (objectStore !== null) return await openObjects(objectStore, say, environment)
   if (filesDir !== null) await mustBeShared(filesDir)
   const root = filesDir ?? options.stateDir
   return {
@@ -48,10 +52,10 @@ async function mustBeShared(directory: string): Promise<void> {
 }
 
 /** Only here is what speaks to object stores loaded: a master without one does not pay for it. */
-async function openObjects(text: string, say: Say): Promise<Shelves> {
+async function openObjects(text: string, say: Say, environment: NodeJS.ProcessEnv): Promise<Shelves> {
   const {parseObjectStore, readObjectKeys} = await import('./objects/address.ts')
-  const address = parseObjectStore(text, process.env)
-  const keys = await readObjectKeys(process.env)
+  const address = parseObjectStore(text, environment)
+  const keys = await readObjectKeys(environment)
   const [{ObjectStore}, {LogObjects}, {ArtifactObjects}] = await Promise.all([
     import('./objects/store.ts'),
     import('./objects/logs.ts'),

@@ -8,7 +8,6 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {promisify} from 'node:util'
-import {S3Client, CreateBucketCommand} from '@aws-sdk/client-s3'
 
 const run = promisify(execFile)
 
@@ -51,7 +50,7 @@ export async function startObjectServer(): Promise<ObjectServer> {
   )
   let gateway: ChildProcess | null = null
   const startGateway = async () => {
-    const frontend = `beast endpoint=127.0.0.1:${String(gatewayPort)}`
+    const frontend = `beast endpoint=127.0.0.1:${String(gatewayPort)} tcp_nodelay=1`
     gateway = keep(home, 'radosgw', ['-f', '-n', 'client.admin', '--rgw-frontends', frontend])
     await answering(endpoint, gateway)
   }
@@ -61,6 +60,8 @@ export async function startObjectServer(): Promise<ObjectServer> {
   }
   await startGateway()
   const bucket = 'builds'
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true'
+  const {S3Client, CreateBucketCommand} = await import('@aws-sdk/client-s3')
   const client = new S3Client({
     endpoint,
     region: 'us-east-1',

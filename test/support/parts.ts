@@ -4,10 +4,19 @@ import {accessSync, constants, existsSync} from 'node:fs'
 import {request} from 'node:http'
 import {delimiter, join} from 'node:path'
 import {postgresPrograms} from './cluster.ts'
+import {objectServerPrograms} from './object-server.ts'
 
 /** `images`: the container images made by scripts/make-test-images; `mounts`: root may mount a small file system. */
 export type Part =
-  'docker' | 'images' | 'postgresql' | 'chromium' | 'buildbot' | 'mounts' | 'debian-source' | 'git'
+  | 'docker'
+  | 'images'
+  | 'postgresql'
+  | 'chromium'
+  | 'buildbot'
+  | 'mounts'
+  | 'debian-source'
+  | 'git'
+  | 'object-store'
 
 /** The socket of the container engine the tests use: `DOCKER_HOST` when it is one, else the first that exists. */
 export function engineSocket(): string | null {
@@ -80,6 +89,10 @@ export function whyAbsent(part: Exclude<Part, 'docker' | 'images'>): string | nu
       return program('buildbot') && program('buildbot-worker') ? null : 'Buildbot is not installed'
     case 'git':
       return program('git') ? null : 'git is not installed'
+    case 'object-store':
+      return objectServerPrograms.every(program)
+        ? null
+        : "Ceph's object gateway is not installed (radosgw, ceph-mon and ceph-osd)"
     case 'mounts':
       return whyNoMounts()
     case 'debian-source':
