@@ -14,10 +14,16 @@ import {startClock} from './world/clock.ts'
 import {Git} from './world/git.ts'
 import {ledger} from './world/ledger.ts'
 import {openSay} from './world/say.ts'
-import {ConfigurationRefused, readGood, storeVersion} from './world/settings.ts'
+import {
+  ConfigurationRefused,
+  openReload,
+  readGood,
+  storeVersion,
+  tellConfiguration,
+} from './world/settings.ts'
 import {openShelves} from './world/shelves.ts'
 import {openStore} from './world/store/database.ts'
-import {record} from './world/store/events.ts'
+import {enterMaster, leaveMasters} from './world/store/masters.ts'
 import {createToken, listTokens} from './world/store/tokens.ts'
 import type {World} from './world/world.ts'
 
@@ -57,6 +63,7 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     },
   })
   let settings = await storeVersion(store, good.config, good.hash)
+  const version = await ownVersion()
   const master = `${hostname()}-${String(process.pid)}-${randomBytes(4).toString('hex')}`
   const bells = await openBells(store, master)
   const world: World = {
@@ -72,28 +79,13 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
   const git = new Git({stateDir: options.stateDir, secret: (name) => settings.secrets.read(name)})
   const sessions = new Sessions(world)
   const river = openRiver(world, git, sessions)
-  const reload = async () => {
-    try {
-      const next = await readGood(options.config)
-      settings = await storeVersion(store, next.config, next.hash)
-    } catch (error) {
-      if (!(error instanceof ConfigurationRefused)) throw error
-      say.error(`the new configuration is refused, the old one stays in force:\n${error.message}`)
-      await store.transaction((tx) =>
-        record(tx, [{type: 'config.refused', data: {problems: error.problems}}]),
-      )
-      return {version: settings.version, problems: error.problems}
-    }
-    say.info({version: settings.version}, 'configuration applied')
-    for (const bell of ['config', 'events'] as const) bells.ring(bell)
-    return {version: settings.version, problems: []}
-  }
+  const reload = openReload({file: options.config, world, inForce: (next) => (settings = next)})
   const metrics = new Registry()
   collectDefaultMetrics({register: metrics})
   const current = flow(river.stages, bells, say)
   const server = await createServer({
     ...world,
-    version: await ownVersion(),
+    version,
     reload,
     desk: sessions,
     promoter: {run: river.decide},
@@ -105,6 +97,8 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
   await writeAdminToken(world, options.stateDir)
   const {host, port} = listenAddress(options.listen)
   const address = await server.listen({host, port})
+  await enterMaster(store, {id: master, address, version})
+  await tellConfiguration(world, good.hash)
   say.info({address, database: store.engine}, `listening at ${address}`)
   return {
     address,
@@ -117,6 +111,7 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
       await current.stop()
       await river.settled()
       await shelves.close()
+      await leaveMasters(store, master).catch(() => undefined)
       await bells.close()
       await store.close()
       say.info('stopped')

@@ -16,7 +16,7 @@ const lastWordsMs = 5000
 export async function main(argv: readonly string[]): Promise<number> {
   const options = readOptions(argv)
   if (typeof options === 'number') return options
-  const {stateDir, name, master, token, maxBuilds, minFreeBytes} = options
+  const {stateDir, name, masters, token, maxBuilds, minFreeBytes} = options
   const state = openState(stateDir)
   if ('problem' in state) return (process.stderr.write(`ostler worker: ${state.problem}\n`), 2)
 
@@ -26,15 +26,23 @@ export async function main(argv: readonly string[]): Promise<number> {
   const disk = new Disk(stateDir)
   const workspacePath = (workspace: string): string => workspaces.path(workspace)
   const place = {worker: name, state: state.id, script: state.script, supervisors, engine, workspacePath}
-  const attempts = new Attempts(stateDir, {place, store: {master, token}}, workspaces, disk, {
-    maxBuilds,
-    minFreeBytes,
+  let end: (code: number) => void = () => undefined
+  const link: Link = new Link({
+    masters,
+    token,
+    hello: () => helloOf(options, {instance: state.id, engine, disk, attempts}),
+    freeBytes: () => disk.freeBytes(),
+    onWelcome: (welcome) => attempts.welcome(welcome),
+    onMessage: (message) => attempts.hear(message),
+    onHopeless: (code) => end(code),
   })
+  const store = {master: () => link.master, token}
+  const attempts = new Attempts(stateDir, {place, store}, workspaces, disk, {maxBuilds, minFreeBytes})
   attempts.find()
   const swept = (await engine?.sweep(state.id, attempts.fences)) ?? 0
   note('worker.start', {
     name,
-    master,
+    masters: masters.join(' '),
     stateDir,
     engine: engine?.name ?? 'none',
     held: attempts.fences.size,
@@ -42,15 +50,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   })
 
   const code = await new Promise<number>((resolve) => {
-    const link = new Link({
-      master,
-      token,
-      hello: () => helloOf(options, engine, disk, attempts),
-      freeBytes: () => disk.freeBytes(),
-      onWelcome: (welcome) => attempts.welcome(welcome),
-      onMessage: (message) => attempts.hear(message),
-      onHopeless: resolve,
-    })
+    end = resolve
     attempts.goOn(link)
     link.dial()
     const stop = async (endsBuilds: boolean): Promise<void> => {
@@ -70,14 +70,18 @@ export async function main(argv: readonly string[]): Promise<number> {
 
 function helloOf(
   {name, labels, maxBuilds, minFreeBytes}: WorkerOptions,
-  engine: Engine | null,
-  disk: Disk,
-  attempts: Attempts,
+  {
+    instance,
+    engine,
+    disk,
+    attempts,
+  }: {instance: string; engine: Engine | null; disk: Disk; attempts: Attempts},
 ): Hello {
   return {
     say: 'hello',
     protocols: [protocolOldest, protocolNewest],
     worker: name,
+    instance,
     version: '0.1.0',
     labels: {...labels},
     maxBuilds,

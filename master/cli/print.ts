@@ -11,6 +11,7 @@ const pc = picocolors.createColors(wanted)
 const paint: Readonly<Record<string, (text: string) => string>> = {
   success: pc.green,
   connected: pc.green,
+  alive: pc.green,
   done: pc.green,
   promote: pc.green,
   current: pc.green,
@@ -25,6 +26,7 @@ const paint: Readonly<Record<string, (text: string) => string>> = {
   failure: pc.red,
   refuse: pc.red,
   lost: pc.red,
+  silent: pc.red,
   exception: pc.magenta,
   cancelled: pc.magenta,
   running: pc.cyan,

@@ -4,16 +4,16 @@ import {combineCrc} from '../core/crc.ts'
 import {JournalGap, fold} from '../core/apply.ts'
 import type {AttemptState, Changes, LogChange, Numbered} from '../core/apply.ts'
 import type {StoredLog} from '../world/logs.ts'
+import {masterDeadMs} from '../world/store/masters.ts'
 import type {World} from '../world/world.ts'
 import {Planned} from './planned.ts'
+import {tendRivals} from './rivals.ts'
 import type {Stage} from './river.ts'
 import type {Report, Sessions} from './sessions.ts'
 
 /** How many reports one transaction carries at most. */
 const batchMax = 2_000
 const sweepMs = 5_000
-/** A master unheard for this long, in milliseconds, has lost its workers' connections. */
-const masterDeadMs = 20_000
 /** How long a worker may be away, in milliseconds, before its builds are tried elsewhere. */
 export const workerGraceMs = 10 * 60_000
 
@@ -26,6 +26,14 @@ export function builds(world: World, sessions: Sessions, graceMs = workerGraceMs
   world.bells.on('cancels', () => {
     wished = true
   })
+  let tending = Promise.resolve()
+  /** Beside the stage: it may wait for a worker that does not answer. */
+  const tend = () => {
+    tending = tending
+      .then(() => tendRivals(world, sessions.open))
+      .catch((error: unknown) => world.say.warn({err: error}, 'other masters could not be answered'))
+  }
+  world.bells.on('workers', tend)
   return {
     name: 'builds',
     hears: ['builds', 'cancels'],
@@ -39,6 +47,7 @@ export function builds(world: World, sessions: Sessions, graceMs = workerGraceMs
         await carryOutCancels(world, sessions)
       }
       if (due) {
+        tend()
         await sweep(world, sessions, graceMs)
         sweptAt = performance.now()
       }
@@ -264,8 +273,15 @@ async function sweep(world: World, sessions: Sessions, graceMs: number): Promise
     for (const {attempt, worker} of lost)
       await world.ledger.retry(tx, [attempt], `${worker} was not heard of for too long`)
     const late = await world.ledger.unanswered(tx)
-    await world.ledger.withdraw(tx, late, 0)
-    return lost.length + late.length
+    await world.ledger.withdraw(
+      tx,
+      late.map(({attempt}) => attempt),
+      0,
+    )
+    const mute = [...new Set(late.map(({worker}) => worker))]
+    await world.ledger.blame(tx, mute, 'an offer was not answered in time')
+    const ended = await world.ledger.endHolds(tx)
+    return lost.length + late.length + ended
   })
   if (moved > 0) for (const bell of ['claims', 'events', 'reports'] as const) world.bells.ring(bell)
 }

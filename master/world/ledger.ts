@@ -34,6 +34,13 @@ export const ledger = {
   detachWorker: workers.detachWorker,
   writeBeats: workers.writeBeats,
   workerStates: workers.workerStates,
+  blame: workers.blame,
+  endHolds: workers.endHolds,
+  superseded: workers.superseded,
+  knock: workers.knock,
+  knockedOn: workers.knockedOn,
+  answerKnock: workers.answerKnock,
+  knockAnswer: workers.knockAnswer,
   disownWorkers: workers.disownWorkers,
   loseWorkers: workers.loseWorkers,
 }

@@ -22,6 +22,7 @@ export async function openWorld(t: ExecutionContext, store: Store, over: {git?: 
   const bells: Bells = {
     ring: (bell) => void rings.push(bell),
     ringHere: () => {},
+    ringOthers: () => {},
     on: () => () => {},
     close: async () => {},
   }

@@ -6,6 +6,7 @@ import {checkConfig} from './check-config.ts'
 import {force} from './force.ts'
 import {log} from './log.ts'
 import {master} from './master.ts'
+import {masters} from './masters.ts'
 import {promote} from './promote.ts'
 import {promotions} from './promotions.ts'
 import {rebuild} from './rebuild.ts'
@@ -24,6 +25,7 @@ export const verbs: readonly Verb[] = [
   builds,
   requests,
   workers,
+  masters,
   promotions,
   log,
   cancel,

@@ -12,6 +12,7 @@ import {changeRoutes} from './changes.ts'
 import {configRoutes} from './config.ts'
 import {eventRoutes} from './events.ts'
 import {logRoutes} from './logs.ts'
+import {masterRoutes} from './masters.ts'
 import {promotionRoutes} from './promotions.ts'
 import {requestRoutes} from './requests.ts'
 import {schedulerRoutes} from './schedulers.ts'
@@ -43,6 +44,7 @@ const resources = [
   schedulerRoutes,
   changeRoutes,
   workerRoutes,
+  masterRoutes,
   promotionRoutes,
   artifactRoutes,
   waterfallRoutes,

@@ -6,6 +6,7 @@ import {completeBuildsets} from './buildsets.ts'
 import {record, type NewEvent} from './events.ts'
 import type {Sql} from './store.ts'
 import {cleanJson, cleanText} from './text.ts'
+import {blame} from './workers.ts'
 
 const number = (text: string | number) => Number(text)
 const time = (ms: number | null) => (ms === null ? null : new Date(ms))
@@ -116,16 +117,21 @@ export async function applyChanges(
   logs: readonly (StoredLog & {id: string})[],
 ): Promise<Set<string>> {
   const guarded = await tx.query<{id: string}>(
-    `UPDATE attempts a SET applied = c.upto, state = CASE WHEN c.ended THEN 'finished' ELSE 'running' END,
+    `WITH guarded AS (UPDATE attempts a SET applied = c.upto, state = CASE WHEN c.ended THEN 'finished' ELSE 'running' END,
             accepted_at = coalesce(a.accepted_at, now()), ended_at = CASE WHEN c.ended THEN now() END
-     FROM unnest($1::bigint[], $2::int[], $3::int[], $4::bool[]) AS c (id, applied, upto, ended), builds b
+     FROM unnest($1::bigint[], $2::int[], $3::int[], $4::bool[], $5::bool[]) AS c (id, applied, upto, ended, well), builds b
      WHERE a.id = c.id AND a.applied = c.applied AND a.state IN ('offered', 'running')
-       AND b.id = a.build_id AND b.attempt = a.id AND b.state <> 'finished' RETURNING a.id`,
+       AND b.id = a.build_id AND b.attempt = a.id AND b.state <> 'finished' RETURNING a.id, a.worker, c.well
+     ), absolved AS (
+       UPDATE workers SET failures = 0 FROM guarded WHERE workers.name = guarded.worker AND guarded.well AND failures > 0
+     )
+     SELECT id FROM guarded`,
     [
       changes.map((change) => change.state.attempt),
       changes.map((change) => change.state.applied),
       changes.map((change) => change.applied),
       changes.map((change) => change.ended !== null),
+      changes.map((change) => change.ended !== null && change.ended.result !== 'retry'),
     ],
   )
   const standing = new Set(guarded.map((row) => row.id))
@@ -245,7 +251,10 @@ async function finishBuilds(tx: Sql, changes: readonly Changes[]): Promise<void>
     ended,
     changes.flatMap(({events}) => events),
   )
-  for (const {state, ended} of lost) await retry(tx, [state.attempt], ended.summary)
+  for (const {state, ended} of lost) {
+    await retry(tx, [state.attempt], ended.summary)
+    await blame(tx, [state.worker], ended.summary)
+  }
 }
 
 export interface BuildEnd {
@@ -386,11 +395,10 @@ async function requeue(tx: Sql, requests: readonly string[], pauseMs: number): P
 }
 
 /** Offers whose time to accept is over. */
-export async function unanswered(sql: Sql): Promise<string[]> {
-  const rows = await sql.query<{id: string}>(
-    `SELECT id FROM attempts WHERE state = 'offered' AND accept_by < now()`,
+export async function unanswered(sql: Sql): Promise<{attempt: string; worker: string}[]> {
+  return await sql.query(
+    `SELECT id AS attempt, worker FROM attempts WHERE state = 'offered' AND accept_by < now()`,
   )
-  return rows.map((row) => row.id)
 }
 
 /** An attempt that is not over, with what a returning worker must be told. */

@@ -24,6 +24,7 @@ GET /api/v1/config operator
 GET /api/v1/events read
 GET /api/v1/logs/:id/follow read
 GET /api/v1/logs/:id/raw read
+GET /api/v1/masters operator
 GET /api/v1/openapi.json read
 GET /api/v1/promotions read
 GET /api/v1/promotions/:rule/history read
