@@ -71,10 +71,7 @@ export function parseChunk(name: string): Chunk | null {
   if (whole) return wholeChunk(stateOf(whole[1], whole[2], whole[3]))
   const match = /^(\d{15})-(\d{15})-(\d{1,10})-(\d{1,10})-([0-9a-f]{8})-([0-9a-f]{8})$/.exec(name)
   if (!match) return null
-  const chunk = chunkBetween(
-    stateOf(match[1], match[3], match[5]),
-    stateOf(match[2], match[4], match[6]),
-  )
+  const chunk = chunkBetween(stateOf(match[1], match[3], match[5]), stateOf(match[2], match[4], match[6]))
   return chunk.end > chunk.begin ? chunk : null
 }
 
@@ -162,7 +159,10 @@ export function mergeable(pieces: readonly Piece[], atLeast = mergedAtLeast): re
   for (const piece of pieces) {
     const bytes = piece.to - piece.from
     const fits =
-      bytes < smallBytes && size + bytes <= mergedBytesMax && piece.from === piece.chunk.begin && isTaken(piece)
+      bytes < smallBytes &&
+      size + bytes <= mergedBytesMax &&
+      piece.from === piece.chunk.begin &&
+      isTaken(piece)
     if (!fits && run.length >= atLeast) return run
     run = fits ? [...run, piece] : []
     size = fits ? size + bytes : 0

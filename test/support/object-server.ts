@@ -2,7 +2,7 @@
 // of one monitor and one store in memory. All listen on 127.0.0.1 and are gone with the process that started them.
 import {execFile, spawn, type ChildProcess} from 'node:child_process'
 import {randomUUID} from 'node:crypto'
-import {mkdirSync, mkdtempSync, writeFileSync} from 'node:fs'
+import {mkdirSync, mkdtempSync, readFileSync, writeFileSync} from 'node:fs'
 import {createServer, type Socket} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
@@ -26,6 +26,9 @@ export interface ObjectServer {
   /** Ends the gateway at once; its objects stay. */
   stopGateway(): Promise<void>
   startGateway(): Promise<void>
+  /** The gateway accepts connections and answers nothing, until it is thawed. */
+  freezeGateway(): void
+  thawGateway(): void
   stop(): Promise<void>
 }
 
@@ -43,9 +46,13 @@ export async function startObjectServer(): Promise<ObjectServer> {
   const endpoint = `http://127.0.0.1:${String(gatewayPort)}`
   await run(
     'radosgw-admin',
-    ['user', 'create', '--uid=ostler', '--display-name=Ostler', `--access-key=${keys.AWS_ACCESS_KEY_ID}`].concat(
-      `--secret-key=${keys.AWS_SECRET_ACCESS_KEY}`,
-    ),
+    [
+      'user',
+      'create',
+      '--uid=ostler',
+      '--display-name=Ostler',
+      `--access-key=${keys.AWS_ACCESS_KEY_ID}`,
+    ].concat(`--secret-key=${keys.AWS_SECRET_ACCESS_KEY}`),
     {env: environment(home)},
   )
   let gateway: ChildProcess | null = null
@@ -53,6 +60,9 @@ export async function startObjectServer(): Promise<ObjectServer> {
     const frontend = `beast endpoint=127.0.0.1:${String(gatewayPort)} tcp_nodelay=1`
     gateway = keep(home, 'radosgw', ['-f', '-n', 'client.admin', '--rgw-frontends', frontend])
     await answering(endpoint, gateway)
+  }
+  const signal = (name: NodeJS.Signals) => {
+    process.kill(Number(readFileSync(join(home, 'radosgw.pid'), 'utf8')), name)
   }
   const stopGateway = async () => {
     if (gateway) await end(gateway)
@@ -77,6 +87,8 @@ export async function startObjectServer(): Promise<ObjectServer> {
     url: (prefix) => `s3://${bucket}/${prefix}?endpoint=${endpoint}`,
     startGateway,
     stopGateway,
+    freezeGateway: () => signal('SIGSTOP'),
+    thawGateway: () => signal('SIGCONT'),
     async stop() {
       await stopGateway()
       for (const each of cluster.reverse()) await end(each)
@@ -148,6 +160,7 @@ rgw override bucket index max shards = 1
 /** The shell waits on a pipe that only this process holds: when it closes, for whatever reason, the program ends. */
 const keeper = `home=$1; last=$2; shift 2
 "$@" >>"$home/out" 2>&1 & program=$!
+echo $program >"$home/$1.pid"
 cat >/dev/null
 kill -KILL $program 2>/dev/null; wait $program 2>/dev/null
 [ -z "$last" ] || rm -rf "$home"`

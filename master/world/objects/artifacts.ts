@@ -1,7 +1,7 @@
 // Artifacts in an object store, by the SHA-256 of their content. An object appears when all its bytes have come and their
 // hash is the one announced. That somebody is about to name what is there already is told by an empty object beside it,
 // since an object's own time cannot be moved.
-import {Readable} from 'node:stream'
+import type {Readable} from 'node:stream'
 import {Announced, sha256Pattern, ArtifactMismatch, type Artifacts} from '../artifacts.ts'
 import type {ObjectStore, StoredObject} from './store.ts'
 
@@ -60,4 +60,3 @@ function nameOf(sha256: string): string {
   if (!sha256Pattern.test(sha256)) throw new ArtifactMismatch('not a SHA-256')
   return `${root}${sha256.slice(0, 2)}/${sha256}`
 }
-

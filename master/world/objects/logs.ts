@@ -142,7 +142,9 @@ export class LogObjects extends LogReading implements Logs {
     return await this.#again(log, async (pieces) => {
       const entries: IndexEntry[] = []
       for (let n = 0; n < pieces.length; n += ahead)
-        for (const some of await Promise.all(pieces.slice(n, n + ahead).map((each) => this.#entries(log, each))))
+        for (const some of await Promise.all(
+          pieces.slice(n, n + ahead).map((each) => this.#entries(log, each)),
+        ))
           for (const entry of some) entries.push(entry)
       if (entries.length !== log.segments) throw damaged(log, 'its index has gaps')
       return entries
@@ -207,7 +209,8 @@ export class LogObjects extends LogReading implements Logs {
     const {chunk} = piece
     const [start, end] = [at - chunk.begin, piece.to - chunk.begin]
     if (objectBytes(chunk) <= smallBytes) yield (await this.#small(log, chunk)).subarray(start, end)
-    else yield* (await this.#store.stream(objectOf(log, chunk), {start, end: end - 1})) as AsyncIterable<Buffer>
+    else
+      yield* (await this.#store.stream(objectOf(log, chunk), {start, end: end - 1})) as AsyncIterable<Buffer>
   }
 
   async #block(log: StoredLog, pieces: readonly Piece[], at: number, length: number) {

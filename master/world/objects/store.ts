@@ -1,5 +1,6 @@
 // The door to an S3-compatible object store: the only place that knows Amazon's library, which is loaded when a store is
 // opened and not before. Names are below the address's prefix. What fails says so in one sentence with the store's name.
+import type * as library from '@aws-sdk/client-s3'
 import type {
   AbortMultipartUploadCommand,
   CompletedPart,
@@ -10,7 +11,7 @@ import type {Readable} from 'node:stream'
 import type {ObjectAddress, ObjectKeys} from './address.ts'
 import {ObjectMissing, ObjectStoreTrouble} from './trouble.ts'
 
-type Library = typeof import('@aws-sdk/client-s3')
+type Library = typeof library
 
 export interface StoredObject {
   readonly name: string

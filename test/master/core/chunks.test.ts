@@ -84,9 +84,17 @@ test('many small chunks in a row are worth a merge, few or large ones are not', 
 
 test('whatever masters append, merge and remove, and in whatever order, a log’s every byte stays readable', (t) => {
   const act = fc.oneof(
-    {weight: 4, arbitrary: fc.record({act: fc.constant('append' as const), length: fc.integer({min: 1, max: 4})})},
+    {
+      weight: 4,
+      arbitrary: fc.record({act: fc.constant('append' as const), length: fc.integer({min: 1, max: 4})}),
+    },
     fc.record({act: fc.constant('late' as const), back: fc.nat(5), length: fc.integer({min: 1, max: 8})}),
-    fc.record({act: fc.constant('plan' as const), who: fc.nat(2), skip: fc.nat(4), take: fc.integer({min: 2, max: 6})}),
+    fc.record({
+      act: fc.constant('plan' as const),
+      who: fc.nat(2),
+      skip: fc.nat(4),
+      take: fc.integer({min: 2, max: 6}),
+    }),
     fc.record({act: fc.constant('remove' as const), who: fc.nat(2)}),
   )
   fc.assert(

@@ -101,22 +101,25 @@ eachShelf('what is removed is gone, and what is beside it is not', async (t, pla
   await logs.removeAttempt('1')
 })
 
-eachSharedShelf('an attempt that moves between masters goes on in the same log, byte by byte', async (t, place) => {
-  const masters = [(await place.open()).logs, (await place.open()).logs] as const
-  const texts = Array.from({length: 40}, (_, n) => Buffer.from(`line ${String(n)} ${'.'.repeat(n)}\n`))
-  let log = emptyLog('1')
-  for (let at = 0; at < texts.length; at += 4) {
-    const [now, before] = at % 8 === 0 ? masters : [masters[1], masters[0]]
-    const row = log
-    log = await appendAll(now, row, texts.slice(at, at + 4))
-    // The one whose worker has left wrote what it had got of this, or does so late; its transaction fails.
-    await appendAll(before, row, texts.slice(at, at + 2))
+eachSharedShelf(
+  'an attempt that moves between masters goes on in the same log, byte by byte',
+  async (t, place) => {
+    const masters = [(await place.open()).logs, (await place.open()).logs] as const
+    const texts = Array.from({length: 40}, (_, n) => Buffer.from(`line ${String(n)} ${'.'.repeat(n)}\n`))
+    let log = emptyLog('1')
+    for (let at = 0; at < texts.length; at += 4) {
+      const [now, before] = at % 8 === 0 ? masters : [masters[1], masters[0]]
+      const row = log
+      log = await appendAll(now, row, texts.slice(at, at + 4))
+      // The one whose worker has left wrote what it had got of this, or does so late; its transaction fails.
+      await appendAll(before, row, texts.slice(at, at + 2))
+      for (const reader of masters)
+        t.true((await collect(reader.readText(log))).equals(Buffer.concat(texts.slice(0, at + 4))))
+    }
+    await masters[0].end(log)
+    await masters[0].pack(log)
+    await appendAll(masters[1], {...emptyLog('1')}, texts.slice(0, 3))
     for (const reader of masters)
-      t.true((await collect(reader.readText(log))).equals(Buffer.concat(texts.slice(0, at + 4))))
-  }
-  await masters[0].end(log)
-  await masters[0].pack(log)
-  await appendAll(masters[1], {...emptyLog('1')}, texts.slice(0, 3))
-  for (const reader of masters)
-    t.true(gunzipSync(await collect(reader.readGzip(log))).equals(Buffer.concat(texts)))
-})
+      t.true(gunzipSync(await collect(reader.readGzip(log))).equals(Buffer.concat(texts)))
+  },
+)

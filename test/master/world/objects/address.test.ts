@@ -13,7 +13,9 @@ test('an address names bucket, prefix, endpoint, region and style', (t) => {
     pathStyle: false,
   })
   t.deepEqual(
-    parseObjectStore('s3://my.bucket/ci/ostler/?endpoint=http://127.0.0.1:9000&region=garage', {AWS_REGION: 'x'}),
+    parseObjectStore('s3://my.bucket/ci/ostler/?endpoint=http://127.0.0.1:9000&region=garage', {
+      AWS_REGION: 'x',
+    }),
     {
       bucket: 'my.bucket',
       prefix: 'ci/ostler/',
@@ -45,7 +47,9 @@ test('keys come from the environment or from credentials, and never by halves', 
   const both = {AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 's3cret'}
   t.deepEqual(await readObjectKeys(both), {accessKeyId: 'id', secretAccessKey: 's3cret'})
   t.is(await readObjectKeys({}), null)
-  await t.throwsAsync(readObjectKeys({AWS_ACCESS_KEY_ID: 'id'}), {message: /AWS_SECRET_ACCESS_KEY is missing/})
+  await t.throwsAsync(readObjectKeys({AWS_ACCESS_KEY_ID: 'id'}), {
+    message: /AWS_SECRET_ACCESS_KEY is missing/,
+  })
   const directory = await mkdtemp(path.join(tmpdir(), 'ostler-credentials-'))
   t.teardown(() => rm(directory, {recursive: true}))
   await writeFile(path.join(directory, 'aws-access-key-id'), 'other\n')
