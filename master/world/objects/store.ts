@@ -29,7 +29,7 @@ export interface ByteRange {
 const partBytes = 8 * 1024 * 1024
 const removedAtOnce = 16
 /** A store that is away must be found out while somebody still waits, in milliseconds. */
-const timeouts = {connectionTimeout: 3_000, socketTimeout: 10_000, requestTimeout: 60_000}
+const timeouts = {connectionTimeout: 3_000, socketTimeout: 6_000, requestTimeout: 60_000}
 
 export class ObjectStore {
   readonly #s3: Library
