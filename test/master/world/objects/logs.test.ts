@@ -122,11 +122,17 @@ onlyObjects('a log larger than what is kept is packed in parts and read by range
     Buffer.concat([noise(n), Buffer.from(`\nmark ${String(n)}\n`)]),
   )
   const log = {...(await appendEach(view(), emptyLog('1'), texts)), complete: true}
+  const early = view()
+  const lineOf = (await early.search(log, 'mark 9', 0, 1))[0] ?? 0
   await view().pack(log)
+  t.is(
+    (await early.readLines(log, lineOf, 1)).text.toString(),
+    'mark 9\n',
+    'by who knows only the old objects',
+  )
   const reader = view()
   t.true((await collect(reader.readText(log))).equals(Buffer.concat(texts)))
   t.true(gunzipSync(await collect(reader.readGzip(log))).equals(Buffer.concat(texts)))
-  const lineOf = (await reader.search(log, 'mark 9', 0, 1))[0] ?? 0
   let fetched = 0
   const counting = Object.create(store) as ObjectStore
   counting.get = async (...asked) => {
