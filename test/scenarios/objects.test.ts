@@ -43,6 +43,9 @@ async function underWay(system: System, count = 5): Promise<{buildset: string; b
   return {buildset, build}
 }
 
+/** The last line that the build has printed, by its own account. */
+const printed = ({folder}: System) => Number(readFileSync(join(folder, 'n'), 'utf8'))
+
 /** Waits until a build's log, asked of a master, holds that line. */
 const untilLine = (system: System, build: Build, count: number, master = 'master') =>
   system.until(`line ${count} is seen at ${master}`, async () => {
@@ -63,7 +66,7 @@ async function endsWhole(
   t.is(ended?.result, 'success')
   t.is(ended?.attempt, build.attempt)
   t.is(ended?.attemptsLost, 0)
-  const count = Number(readFileSync(join(system.folder, 'n'), 'utf8'))
+  const count = printed(system)
   const whole = `${Array.from({length: count}, (_, n) => `line ${n + 1}\n`).join('')}end\n`
   t.is(await system.log(build.id, 's'), whole)
   return whole
@@ -120,22 +123,25 @@ needs('object-store').serial(
     await system.startMaster()
     await untilLine(system, running.build, 30)
 
-    await server.stopGateway()
-    const sick = await system.until('the master says what ails it', async () => {
-      const answer = await fetch(`${system.master.url}/healthz`)
-      return answer.status === 503 ? await answer.text() : null
-    })
-    t.regex(sick, /object store \(bucket builds at .*\) does not answer/)
-    const before = Number(readFileSync(join(system.folder, 'n'), 'utf8'))
-    await system.until('the build goes on', () =>
-      Promise.resolve(Number(readFileSync(join(system.folder, 'n'), 'utf8')) > before + 5 || null),
-    )
-    t.is((await system.api.get<Build>(`/builds/${running.build.id}`)).state, 'running')
-    await server.startGateway()
-    await untilLine(system, running.build, before + 5)
-    await system.until('the master is well', async () =>
-      (await fetch(`${system.master.url}/healthz`)).status === 200 ? true : null,
-    )
+    for (const [how, goes, comes] of [
+      ['gone', () => server.stopGateway(), () => server.startGateway()],
+      ['silent', () => server.freezeGateway(), () => server.thawGateway()],
+    ] as const) {
+      await goes()
+      const sick = await system.until('the master says what ails it', async () => {
+        const answer = await fetch(`${system.master.url}/healthz`)
+        return answer.status === 503 ? await answer.text() : null
+      })
+      t.regex(sick, /object store \(bucket builds at .*\) does not answer/, how)
+      const before = printed(system)
+      await system.until('the build goes on', () => Promise.resolve(printed(system) > before + 5 || null))
+      t.is((await system.api.get<Build>(`/builds/${running.build.id}`)).state, 'running', how)
+      await comes()
+      await untilLine(system, running.build, before + 5)
+      await system.until('the master is well', async () =>
+        (await fetch(`${system.master.url}/healthz`)).status === 200 ? true : null,
+      )
+    }
 
     const whole = await endsWhole(t, system, running)
     await keptWhole(t, system, running.build.id)
@@ -225,7 +231,7 @@ for (const place of ['shared directory', 'object store'] as const)
       const running = await underWay(system)
       for (let moves = 0; moves < 3; moves++) {
         const [holder, other] = await holderOf(system)
-        const before = Number(readFileSync(join(system.folder, 'n'), 'utf8'))
+        const before = printed(system)
         // Killed, so what it had received and not yet recorded is sent again to the other, and cut differently there.
         await system.masterNamed(holder).process.kill()
         await untilLine(system, running.build, before + 10, other)

@@ -21,12 +21,7 @@ const onObjects: Declare =
       }
 
 /** A build with one log of three objects; answers the log as the database has it. */
-async function logged(
-  store: Store,
-  logs: Parameters<typeof appendEach>[0],
-  number: number,
-  isFinished: boolean,
-) {
+async function logged(store: Store, logs: Logs, number: number, isFinished: boolean): Promise<StoredLog> {
   const texts = ['one\n', 'two\n', 'three\n'].map((text) => Buffer.from(text))
   const log = {...(await appendEach(logs, emptyLog(String(number)), texts)), complete: isFinished}
   const [row] = await store.query<{id: string}>(
