@@ -251,14 +251,16 @@ export function freePort(wanted = 0): Promise<number> {
 
 async function untilHealthy(running: Process, url: string, tokenFile: string): Promise<void> {
   try {
-    await until('the master answers', () => healthy(url, tokenFile), {everyMs: 20, alive: [running]})
+    await until('the master answers', () => healthy(running, url, tokenFile), {everyMs: 20, alive: [running]})
   } catch (error) {
     await running.kill()
     throw error
   }
 }
 
-async function healthy(url: string, tokenFile: string): Promise<true | null> {
+/** It says itself that it listens: whoever else had the port would answer, too. */
+async function healthy(running: Process, url: string, tokenFile: string): Promise<true | null> {
+  if (!running.lines.some((line) => line.includes(`listening at ${url}`))) return null
   const answer = await fetch(`${url}/healthz`).catch(() => null)
   await answer?.body?.cancel()
   return answer?.ok && existsSync(tokenFile) ? true : null

@@ -3,7 +3,8 @@ import {Attempts} from './commands/attempts.ts'
 import {readOptions, type WorkerOptions} from './options.ts'
 import {protocolNewest, protocolOldest, type Hello} from './protocol/messages.ts'
 import {Disk} from './world/disk.ts'
-import {Engine} from './world/engine.ts'
+import type {Engine} from './world/engine.ts'
+import {findEngine} from './world/find-engine.ts'
 import {Link} from './world/link.ts'
 import {note} from './world/print.ts'
 import {openState} from './world/state.ts'
@@ -20,12 +21,22 @@ export async function main(argv: readonly string[]): Promise<number> {
   const state = openState(stateDir)
   if ('problem' in state) return (process.stderr.write(`ostler worker: ${state.problem}\n`), 2)
 
-  const engine = options.engineSocket === 'none' ? null : await Engine.find(options.engineSocket)
+  const search = await findEngine(options.engineSocket)
+  const {engine} = search
+  const whyNoEngine = 'why' in search ? search.why : ''
   const supervisors = new HostSupervisors(stateDir, state.script)
   const workspaces = new Workspaces(stateDir)
   const disk = new Disk(stateDir)
   const workspacePath = (workspace: string): string => workspaces.path(workspace)
-  const place = {worker: name, state: state.id, script: state.script, supervisors, engine, workspacePath}
+  const place = {
+    worker: name,
+    state: state.id,
+    script: state.script,
+    supervisors,
+    engine,
+    whyNoEngine,
+    workspacePath,
+  }
   let end: (code: number) => void = () => undefined
   const link: Link = new Link({
     masters,
@@ -45,6 +56,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     masters: masters.join(' '),
     stateDir,
     engine: engine?.name ?? 'none',
+    ...('at' in search ? {at: search.at} : {why: search.why}),
     held: attempts.fences.size,
     swept,
   })

@@ -32,7 +32,7 @@ export function readOptions(argv: readonly string[]): WorkerOptions | number {
     .option('--min-free <bytes>', 'free space below which new builds are declined, such as 256MiB', '256MiB')
     .option(
       '--engine-socket <path>',
-      'the socket of Docker or Podman (else DOCKER_HOST, else the usual places); "none" uses none',
+      'the socket of Docker or Podman (else DOCKER_HOST or CONTAINER_HOST, else the usual places); "none" uses none',
     )
     .addHelpText('after', afterHelp)
     .exitOverride()

@@ -9,6 +9,7 @@ import type {Api, Build, Buildset, Event, Page, Step} from '../../scripts/api.ts
 import {sweep} from '../../scripts/leftovers.ts'
 import {Master, type Process, startWorker, until, type WorkerOptions} from '../../scripts/processes.ts'
 import {emptyDatabase} from './database.ts'
+import {podmanSocket} from './parts.ts'
 
 export type Database = 'embedded' | 'postgresql'
 
@@ -255,7 +256,8 @@ export class System {
     }
     if (!this.t.passed && process.env['OSTLER_TEST_KEEP'])
       cpSync(this.folder, `${this.folder}-kept`, {recursive: true})
-    const left = await sweep(this.folder)
+    const podman = podmanSocket()
+    const left = await sweep(this.folder, podman === null ? [] : [podman])
     if (left.length > 0 && this.t.passed)
       throw new Error(`left behind: ${left.map(({kind, id, text}) => `${kind} ${id} ${text}`).join('; ')}`)
   }

@@ -52,7 +52,8 @@ export const config: Config = {
       url: 'https://git.example.org/sample',
       branches: ['main'],
       pollIntervalMs: 60_000,
-      credentials: {user: null, password: null, sshKey: null},
+      credentials: {user: null, password: null, sshKey: null, knownHosts: null},
+      pushCredentials: null,
     },
     {
       kind: 'webhook',
