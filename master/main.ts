@@ -12,7 +12,6 @@ import {writeAdminToken} from './world/admin-token.ts'
 import {writeBackup} from './world/backup/make.ts'
 import {openBells} from './world/bells.ts'
 import {startClock} from './world/clock.ts'
-import {openFiles} from './world/files.ts'
 import {complaintsOf} from './world/findings.ts'
 import {Git} from './world/git.ts'
 import {ledger} from './world/ledger.ts'
@@ -24,6 +23,7 @@ import {
   storeVersion,
   tellConfiguration,
 } from './world/settings.ts'
+import {openShelves} from './world/shelves.ts'
 import {openStore} from './world/store/database.ts'
 import {enterMaster, leaveMasters} from './world/store/masters.ts'
 import {listTokens} from './world/store/tokens.ts'
@@ -36,6 +36,10 @@ export interface MasterOptions {
   readonly listen: string
   /** A PostgreSQL server's URL, or null for the embedded database in the state directory. */
   readonly databaseUrl: string | null
+  /** Where logs and artifacts lie instead of the state directory: one that several masters share, or null. */
+  readonly filesDir: string | null
+  /** Or an object store, `s3://…`, or null. */
+  readonly objectStore: string | null
   readonly logLevel: string
 }
 
@@ -52,6 +56,7 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
   const say = openSay(options.logLevel)
   const good = await readGood(options.config)
   await mkdir(options.stateDir, {recursive: true})
+  const shelves = await openShelves(options, say)
   const store = await openStore({
     url: options.databaseUrl,
     stateDir: options.stateDir,
@@ -69,7 +74,8 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     ledger,
     bells,
     say,
-    ...openFiles(options.stateDir),
+    logs: shelves.logs,
+    artifacts: shelves.artifacts,
     settings: () => settings,
   }
   const git = new Git({stateDir: options.stateDir, secret: (name) => settings.secrets.read(name)})
@@ -98,6 +104,7 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     await server.close()
     await current.stop()
     await river.settled()
+    await shelves.close()
     await leaveMasters(store, master).catch(() => undefined)
     await bells.close()
     await store.close()

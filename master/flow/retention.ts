@@ -14,6 +14,7 @@ import {
   type EventReader,
 } from '../world/store/retention.ts'
 import type {World} from '../world/world.ts'
+import {packing} from './packing.ts'
 import {reportedEvents} from './reports.ts'
 import type {Stage} from './river.ts'
 import {scheduledEvents} from './schedules.ts'
@@ -58,7 +59,7 @@ async function clear(world: World, guard: Guard): Promise<void> {
   await world.artifacts.sweep((hashes) => keptContents(world.store, hashes), youngMs)
   await world.store.transaction(async (tx) => {
     await guard(tx)
-    await removeNotes(tx, readers)
+    await removeNotes(tx, world.logs.packs ? [...readers, packing] : readers)
   })
   if (total.builds + total.logs + total.artifacts > 0)
     world.say.info(total, 'removed what is older than the configuration keeps')

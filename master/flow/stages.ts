@@ -1,4 +1,5 @@
-// The six stages, in the order of the river, and beside it the keeper of old things and the prover of the ledger.
+// The six stages, in the order of the river, and beside it the keeper of old things, the packer of logs and the prover of
+// the ledger.
 import {lastDue} from '../../config/terms/calendars.ts'
 import type {Git} from '../world/git.ts'
 import {whileHolding} from '../world/store/holding.ts'
@@ -13,6 +14,7 @@ import type {ChangesWorld} from './changes.ts'
 import {claims} from './claims.ts'
 import {runPromotions} from './promotions.ts'
 import type {PromotionsWorld, RuleReport, RunOptions} from './promotions.ts'
+import {packs} from './packing.ts'
 import {reconciler, type Findings} from './reconciler.ts'
 import {reports} from './reports.ts'
 import {retention} from './retention.ts'
@@ -64,6 +66,7 @@ export function openRiver(world: World, git: Git, sessions: Sessions): River {
       reports(world),
       promotions(world, promote),
       retention(world),
+      packs(world),
       prover.stage,
     ],
     decide: async (order) => await decide(world, order, promote),

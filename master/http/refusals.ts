@@ -2,6 +2,7 @@
 import type {FastifyError, FastifyReply, FastifyRequest} from 'fastify'
 import {hasZodFastifySchemaValidationErrors, isResponseSerializationError} from 'fastify-type-provider-zod'
 import {STATUS_CODES} from 'node:http'
+import {ObjectStoreTrouble} from '../world/objects/trouble.ts'
 import type {Say} from '../world/say.ts'
 
 export interface InputProblem {
@@ -67,6 +68,7 @@ function asRefusal(error: FastifyError | Error, request: FastifyRequest): Refusa
   if (code === 'FST_ERR_CTP_EMPTY_JSON_BODY') return new Refusal(400, 'malformed', 'the JSON body is empty')
   if (isDatabaseAway(error))
     return new Refusal(503, 'database-away', 'the database does not answer; try again soon')
+  if (error instanceof ObjectStoreTrouble) return new Refusal(503, 'object-store-away', error.message)
   if (status === 429) return new Refusal(429, 'too-many', error.message)
   if (status !== undefined && status >= 400 && status < 500)
     return new Refusal(status, status === 400 ? 'malformed' : 'refused', error.message)

@@ -1,12 +1,12 @@
-// Where a master's logs and artifacts lie: in its state directory.
+// Logs and artifacts as plain files, in a master's state directory or one that several share.
 import {readdir, rm} from 'node:fs/promises'
 import path from 'node:path'
-import {ArtifactFiles} from './artifacts.ts'
+import {ArtifactFiles, type Artifacts} from './artifacts.ts'
 import {LogFiles, type Logs} from './logs.ts'
 
 export interface Files {
   readonly logs: Logs
-  readonly artifacts: ArtifactFiles
+  readonly artifacts: Artifacts
 }
 
 const rooms = ['logs', 'artifacts'] as const

@@ -1,7 +1,9 @@
 // What a master keeps, opened without a master: for commands that look after it. Nothing is made or migrated here.
 import {existsSync} from 'node:fs'
 import path from 'node:path'
-import {openFiles, type Files} from './files.ts'
+import type {Files} from './files.ts'
+import {openSay} from './say.ts'
+import {chosenShelves, openShelves} from './shelves.ts'
 import {openStore} from './store/database.ts'
 import {migrationName, migrations} from './store/migrations.ts'
 import type {Store} from './store/store.ts'
@@ -14,6 +16,8 @@ export interface Place {
 
 export interface Kept extends Files {
   readonly store: Store
+  /** Lets go of the files, then of the database. */
+  readonly close: () => Promise<void>
 }
 
 /** Opens it; throws an Error that says what to do when it is not there, in use, or of another version of Ostler. */
@@ -25,7 +29,12 @@ export async function openKept({stateDir, url}: Place, say: (text: string) => vo
   const store = await openStore({url, stateDir, say, waitMs: 5_000, migrationsMost: 0})
   try {
     await refuseOther(store)
-    return {store, ...openFiles(stateDir)}
+    const shelves = await openShelves(chosenShelves(stateDir), openSay('warn'))
+    const close = async () => {
+      await shelves.close()
+      await store.close()
+    }
+    return {store, logs: shelves.logs, artifacts: shelves.artifacts, close}
   } catch (error) {
     await store.close()
     throw error

@@ -83,7 +83,7 @@ async function writeDirectly(partial: string, place: Place): Promise<void> {
     const scratch = path.dirname(path.resolve(partial))
     await writeBackup({...kept, holder, scratch, version: ownVersion()}, fileFor(partial))
   } finally {
-    await kept.store.close()
+    await kept.close()
   }
 }
 

@@ -2,6 +2,7 @@
 import {isatty} from 'node:tty'
 import {check, repair, suspicion, type Checked, type Problem} from '../../world/fsck/fsck.ts'
 import {openKept, type Kept} from '../../world/kept.ts'
+import {chosenShelves} from '../../world/shelves.ts'
 import {livingMasters} from '../../world/store/masters.ts'
 import {Ending, exits} from '../exits.ts'
 import {plain, plural, say, sayError, sayJson} from '../print.ts'
@@ -26,7 +27,8 @@ export const fsck: Verb = (program, end) =>
     .addHelpText(
       'after',
       `
-OSTLER_DATABASE_URL names the PostgreSQL server; it may be checked, not repaired, while masters run. With the embedded
+OSTLER_DATABASE_URL names the PostgreSQL server, OSTLER_FILES_DIR or OSTLER_OBJECT_STORE where logs and artifacts lie if not
+in the state directory. A server may be checked, not repaired, while masters run. With the embedded
 database the master must be stopped. A repair never destroys bytes that were once whole: files that nobody knows go to
 STATE-DIR/lost+found.
 
@@ -41,7 +43,9 @@ Exit codes: 0 nothing is wrong (any more), 1 something is, 2 wrong usage, 3 a ma
             exits.away,
             `masters are at work (${living.join(', ')}): stop them before a repair`,
           )
-        const ground = {...kept, stateDir: flags.stateDir, isAtRest: living.length === 0}
+        // Plain files that nobody knows are looked for where the plain files are.
+        const stateDir = chosenShelves(flags.stateDir).filesDir ?? flags.stateDir
+        const ground = {...kept, stateDir, isAtRest: living.length === 0}
         const checked = await check(ground, showProgress)
         showProgress('')
         if (!flags.json) for (const problem of checked.problems) tell(problem)
@@ -49,7 +53,7 @@ Exit codes: 0 nothing is wrong (any more), 1 something is, 2 wrong usage, 3 a ma
         summarise(checked, left, flags)
         if (left.length > 0) end(exits.failed)
       } finally {
-        await kept.store.close()
+        await kept.close()
       }
     })
 

@@ -5,7 +5,9 @@ import {promisify} from 'node:util'
 import {mendAdminToken} from '../../world/admin-token.ts'
 import {RestoreRefused, restoreBackup, type Restored} from '../../world/backup/restore.ts'
 import {BadArchive} from '../../world/backup/tar.ts'
-import {clearRooms, filledRooms, openFiles} from '../../world/files.ts'
+import {clearRooms, filledRooms} from '../../world/files.ts'
+import {openSay} from '../../world/say.ts'
+import {chosenShelves, openShelves} from '../../world/shelves.ts'
 import {openStore} from '../../world/store/database.ts'
 import {Ending, exits} from '../exits.ts'
 import {plural, say, sayError, sayJson} from '../print.ts'
@@ -46,18 +48,21 @@ directory yourself. Exit code 1: the archive is damaged, or some files did not c
           waitMs: 5_000,
           ...(migrationsMost === undefined ? {} : {migrationsMost}),
         })
+      const shelves = await openShelves(chosenShelves(stateDir), openSay('warn'))
+      const root = chosenShelves(stateDir).filesDir ?? stateDir
       const inTheWay = async () => {
-        const [filled] = await filledRooms(stateDir)
+        const [filled] = await filledRooms(root)
         return filled === undefined ? null : `${filled} is not empty: restore elsewhere, or give --overwrite`
       }
       let restored: Restored
       try {
-        restored = await restoreBackup(source, {...openFiles(stateDir), open, inTheWay}, overwrite)
+        restored = await restoreBackup(source, {...shelves, open, inTheWay}, overwrite)
       } catch (error) {
         if (!overwrite && !(error instanceof RestoreRefused) && !(error instanceof BadArchive))
-          await clearRooms(stateDir)
+          await clearRooms(root)
         throw endingOf(source, error)
       }
+      await shelves.close()
       // The files were written without waiting for the disk one by one.
       await promisify(execFile)('sync').catch(() => undefined)
       const store = await open()

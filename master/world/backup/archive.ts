@@ -132,15 +132,16 @@ export const packLines = async (lines: readonly string[]): Promise<Buffer> =>
 export const unpackLines = async (bytes: Buffer): Promise<string[]> =>
   (await promisify(gunzip)(bytes)).toString().split('\n')
 
-const segmentHead = 12
+const segmentHead = 16
 
 export function packSegments(segments: readonly NewSegment[]): Buffer {
   return Buffer.concat(
-    segments.flatMap(({bytes, lines, body}) => {
+    segments.flatMap(({bytes, lines, crc32, body}) => {
       const head = Buffer.alloc(segmentHead)
       head.writeUInt32LE(bytes, 0)
       head.writeUInt32LE(lines, 4)
       head.writeUInt32LE(body.length, 8)
+      head.writeUInt32LE(crc32, 12)
       return [head, body]
     }),
   )
@@ -151,7 +152,12 @@ export function unpackSegments(packed: Buffer): NewSegment[] {
   for (let at = 0; at < packed.length;) {
     const end = at + segmentHead + packed.readUInt32LE(at + 8)
     const body = packed.subarray(at + segmentHead, end)
-    segments.push({bytes: packed.readUInt32LE(at), lines: packed.readUInt32LE(at + 4), body})
+    const [bytes, lines, crc32] = [0, 4, 12].map((field) => packed.readUInt32LE(at + field)) as [
+      number,
+      number,
+      number,
+    ]
+    segments.push({bytes, lines, crc32, body})
     at = end
   }
   return segments

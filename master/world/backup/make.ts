@@ -8,7 +8,7 @@ import {createInterface} from 'node:readline'
 import {Readable, type Writable} from 'node:stream'
 import {pipeline} from 'node:stream/promises'
 import {setTimeout as sleep} from 'node:timers/promises'
-import type {ArtifactFiles} from '../artifacts.ts'
+import type {Artifacts} from '../artifacts.ts'
 import type {Logs, NewSegment, StoredLog} from '../logs.ts'
 import {whileHolding} from '../store/holding.ts'
 import {retentionLease} from '../store/retention.ts'
@@ -31,7 +31,7 @@ import {backedUpTables, dumpTable, freezeView, inBatches, readNumbers} from './t
 export interface BackupSource {
   readonly store: Store
   readonly logs: Logs
-  readonly artifacts: ArtifactFiles
+  readonly artifacts: Artifacts
   /** Who makes it, as a holder of leases. */
   readonly holder: string
   readonly version: string
@@ -179,7 +179,7 @@ async function* artifactEntries(
     contents.missing.push({what: 'artifact', id: sha256, why})
     return
   }
-  yield {name: `artifacts/${sha256}`, size, body: size === 0 ? [] : artifacts.read(sha256)}
+  yield {name: `artifacts/${sha256}`, size, body: size === 0 ? [] : await artifacts.read(sha256)}
   contents.artifacts++
 }
 

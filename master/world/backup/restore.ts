@@ -2,7 +2,8 @@
 // transaction, into an empty place or over what is there when that is wanted. An older backup gets the tables it was
 // made with, and then the migrations since.
 import {Readable} from 'node:stream'
-import {ArtifactMismatch, type ArtifactFiles} from '../artifacts.ts'
+import {ArtifactMismatch, type Artifacts} from '../artifacts.ts'
+import {combineCrc} from '../../core/crc.ts'
 import type {Logs, NewSegment, StoredLog} from '../logs.ts'
 import {livingMasters} from '../store/masters.ts'
 import {migrationName, migrations} from '../store/migrations.ts'
@@ -30,7 +31,7 @@ export interface RestoreTarget {
   /** Opens the database with its tables as they were after these many migrations; all without a number. */
   readonly open: (migrationsMost?: number) => Promise<Store>
   readonly logs: Logs
-  readonly artifacts: ArtifactFiles
+  readonly artifacts: Artifacts
   /** Why files that are there already keep the backup from being restored, or null. */
   readonly inTheWay: () => Promise<string | null>
 }
@@ -172,13 +173,14 @@ function openLogs(tx: Sql, files: Logs) {
         segments: now.log.segments + segments.length,
         bytes: now.log.bytes + segments.reduce((sum, {bytes}) => sum + bytes, 0),
         lines: now.log.lines + segments.reduce((sum, {lines}) => sum + lines, 0),
+        crc32: segments.reduce((crc, {crc32, bytes}) => combineCrc(crc, crc32, bytes), now.log.crc32),
       }
     },
   }
 }
 
 /** False when the bytes are not those of the name: they were damaged before the backup was made. */
-async function storeArtifact(artifacts: ArtifactFiles, entry: TarEntry, sha256: string): Promise<boolean> {
+async function storeArtifact(artifacts: Artifacts, entry: TarEntry, sha256: string): Promise<boolean> {
   try {
     await artifacts.store(sha256, entry.size, Readable.from(entry.body))
     return true

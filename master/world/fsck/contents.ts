@@ -1,8 +1,10 @@
 // Whether what the rows name can be read and is what they say: logs segment by segment, artifacts by their SHA-256.
 import {createHash} from 'node:crypto'
 import {crc32} from 'node:zlib'
-import type {ArtifactFiles} from '../artifacts.ts'
-import {inflateSegment, storedHeadBytes, type Logs, type StoredLog} from '../logs.ts'
+import type {Artifacts} from '../artifacts.ts'
+import type {Logs, StoredLog} from '../logs.ts'
+import {gzipHeader} from '../logs/member.ts'
+import {inflateSegment} from '../logs/reading.ts'
 
 /** A log as far as it is good. */
 export type GoodPart = Pick<StoredLog, 'segments' | 'bytes' | 'lines' | 'storedBytes' | 'crc32'>
@@ -25,7 +27,7 @@ export async function checkLog(logs: Logs, log: StoredLog): Promise<LogCheck> {
         segments: good.segments + 1,
         bytes: good.bytes + bytes,
         lines: good.lines + lines,
-        storedBytes: (good.storedBytes || storedHeadBytes) + body.length,
+        storedBytes: (good.storedBytes || gzipHeader.length) + body.length,
         crc32: crc32(text, good.crc32),
       }
     }
@@ -49,7 +51,7 @@ function feedsIn(text: Buffer): number {
 
 /** What is wrong with stored content, or null. */
 export async function checkArtifact(
-  artifacts: ArtifactFiles,
+  artifacts: Artifacts,
   sha256: string,
   bytes: number,
 ): Promise<string | null> {
@@ -58,7 +60,7 @@ export async function checkArtifact(
   if (size !== bytes) return `its file has ${String(size)} bytes, not ${String(bytes)}`
   const hash = createHash('sha256')
   try {
-    for await (const piece of artifacts.read(sha256)) hash.update(piece as Buffer)
+    for await (const piece of await artifacts.read(sha256)) hash.update(piece as Buffer)
   } catch (error) {
     return reasonOf(error)
   }

@@ -33,7 +33,7 @@ export interface Checked {
   readonly problems: readonly Problem[]
 }
 
-interface Ground extends Kept {
+interface Ground extends Omit<Kept, 'close'> {
   readonly stateDir: string
   /** No master runs. */
   readonly isAtRest: boolean

@@ -4,7 +4,7 @@ import {mkdir, readdir, rename, rm} from 'node:fs/promises'
 import path from 'node:path'
 import {scratchPrefix} from '../backup/make.ts'
 import {roomOf} from '../files.ts'
-import {baseName, type StoredLog} from '../logs.ts'
+import {logPath, type StoredLog} from '../logs.ts'
 import {keptContents} from '../store/retention.ts'
 import type {Sql} from '../store/store.ts'
 
@@ -29,7 +29,7 @@ export async function* strayLogs(sql: Sql, stateDir: string): AsyncGenerator<Str
       'SELECT attempt, step, name FROM logs WHERE attempt = ANY($1::bigint[]) AND NOT deleted',
       [attempts.filter((attempt) => /^\d{1,18}$/.test(attempt))],
     )
-    const known = new Set(rows.map(baseName))
+    const known = new Set(rows.map(logPath))
     for (const {attempt, files} of listed)
       for (const file of files)
         if (!known.has(path.join(shelf, attempt, file.replace(/\.(gz|idx)$/, ''))))
@@ -73,7 +73,7 @@ export async function setLogAside(
   log: Pick<StoredLog, 'attempt' | 'step' | 'name'>,
 ): Promise<void> {
   for (const end of ['gz', 'idx'])
-    await setAside(stateDir, path.join('logs', `${baseName(log)}.${end}`)).catch((error: unknown) => {
+    await setAside(stateDir, path.join('logs', `${logPath(log)}.${end}`)).catch((error: unknown) => {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     })
 }

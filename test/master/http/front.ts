@@ -298,7 +298,11 @@ export async function growLog(
   const bytes = Buffer.from(text)
   const lines = bytes.filter((byte) => byte === 10).length
   const body = deflateRawSync(bytes, {finishFlush: constants.Z_FULL_FLUSH})
-  const storedBytes = await needs.logs.append(log, [{bytes: bytes.length, lines, body}], false)
+  const storedBytes = await needs.logs.append(
+    log,
+    [{bytes: bytes.length, lines, crc32: crc32(bytes), body}],
+    false,
+  )
   const all = Buffer.concat([...(await collect(needs.logs.readText(log))), bytes])
   await store.query(
     'UPDATE logs SET bytes = bytes + $2, lines = lines + $3, segments = segments + 1, stored_bytes = $4, crc32 = $5, complete = $6 WHERE id = $1',

@@ -5,7 +5,7 @@ import {mkdtemp, readdir, readFile, rm, truncate, writeFile} from 'node:fs/promi
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {PassThrough, Readable} from 'node:stream'
-import {constants, deflateRawSync} from 'node:zlib'
+import {constants, crc32, deflateRawSync} from 'node:zlib'
 import {packSegments, unpackSegments, verifyArchive} from '../../../../master/world/backup/archive.ts'
 import {writeBackup} from '../../../../master/world/backup/make.ts'
 import {restoreBackup, RestoreRefused, type RestoreTarget} from '../../../../master/world/backup/restore.ts'
@@ -113,7 +113,7 @@ async function isWhole(t: ExecutionContext, place: Place, rows: Record<string, s
     ] as const)
       // prettier-ignore
       t.true((await collect(logs.readText((await readLog(store, id)) as never))).equals(Buffer.from(text)))
-    t.true((await collect(artifacts.read(sha256))).equals(artifact))
+    t.true((await collect(await artifacts.read(sha256))).equals(artifact))
     t.deepEqual(await readFindings(store, 'truth', nothingGiven), [])
     const [next] = await store.query<{fence: string; build: string}>(
       `SELECT nextval('attempts_id_seq') AS fence, nextval('builds_id_seq') AS build`,
@@ -302,6 +302,7 @@ test('segments of a log are carried as they are', (t) => {
   const segments = ['a\n', '', 'b'].map((text) => ({
     bytes: text.length,
     lines: text.split('\n').length - 1,
+    crc32: crc32(text),
     body: deflateRawSync(text, {finishFlush: constants.Z_FULL_FLUSH}),
   }))
   t.deepEqual(unpackSegments(packSegments(segments)), segments)
