@@ -8,7 +8,7 @@ import {Sessions} from '../../../master/flow/sessions.ts'
 import {submitBuildset, type NewBuildset} from '../../../master/world/store/buildsets.ts'
 import type {Sql, Store} from '../../../master/world/store/store.ts'
 import type {Entry} from '../../../worker/protocol/journal.ts'
-import {eachDatabase} from '../../support/database.ts'
+import {eachDatabase, onlyPostgres, withStore} from '../../support/database.ts'
 import {openTestWorld, ScriptedWorker, type TestWorld} from '../../support/world.ts'
 
 const yaml = 'builders: [{name: b, steps: [{kind: shell, name: make, command: make}]}]'
@@ -59,6 +59,11 @@ function betweenReadingAndWriting(world: TestWorld, meanwhile: () => Promise<unk
   return {...world, ledger: {...world.ledger, logsOf}}
 }
 
+async function isWaitingForALock(store: Store): Promise<void> {
+  const waiting = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+  while ((await store.query(waiting)).length === 0) await new Promise((resolve) => setTimeout(resolve, 10))
+}
+
 const theBuild = async (store: Store) =>
   (await store.query('SELECT state, result, attempts_lost, summary FROM builds'))[0]
 const eventsOf = async (store: Store, types: string) =>
@@ -88,6 +93,45 @@ eachDatabase('what another master applied meanwhile is not applied again', async
   await builds(betweenReadingAndWriting(world, fresh.build), sessions).run()
   t.is(again.applied(attempt), 2)
   t.deepEqual(await eventsOf(store, '^(build|step)'), ['build.started', 'step.started'])
+})
+
+eachDatabase(
+  'a worker whose entries are refused in writing dials again, and none is missing',
+  async (t, store) => {
+    const {world, sessions, build, worker, attempt} = await offered(t, store)
+    const quiet = journal.filter((entry) => !('log' in entry))
+    await worker.journal(attempt, quiet)
+    // Another master still had the first entry, of an earlier session, and records it now.
+    const late = betweenReadingAndWriting(world, () => store.query('UPDATE attempts SET applied = 1'))
+    await builds(late, sessions).run()
+    t.is(worker.closed, 'another master records this attempt')
+    t.is(worker.applied(attempt), 0)
+    await worker.attach([{attempt, last: quiet.length, applied: 1}], {instance: 'i'})
+    await worker.journal(attempt, quiet.slice(1), 2)
+    await build()
+    t.is(worker.applied(attempt), quiet.length)
+  },
+)
+
+onlyPostgres('a log whose row another master is just making is not passed over', async (t, place) => {
+  await withStore(t, place, async (store) => {
+    const {build, worker, attempt} = await offered(t, store)
+    await worker.journal(attempt, journal, 1, bodies)
+    let recording: Promise<unknown> = Promise.resolve()
+    await store.transaction(async (tx) => {
+      await tx.query(`INSERT INTO logs (build_id, attempt, step, name) VALUES (1, $1, 0, 'stdio')`, [attempt])
+      recording = build()
+      await isWaitingForALock(store)
+    })
+    await recording
+    t.is(worker.closed, 'another master records this attempt')
+    t.is(worker.applied(attempt), 0)
+    await worker.attach([{attempt, last: journal.length, applied: 0}], {instance: 'i'})
+    await worker.journal(attempt, journal, 1, bodies)
+    await build()
+    t.is(worker.applied(attempt), journal.length)
+    t.like((await store.query('SELECT bytes, complete FROM logs'))[0], {bytes: '6', complete: true})
+  })
 })
 
 eachDatabase('a worker is told applied only when it is committed', async (t, store) => {
