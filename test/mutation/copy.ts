@@ -1,19 +1,8 @@
 // A copy of the compiled code in a temporary folder, where one file at a time is changed: the working tree is never
-// touched. Files are hard links to ours, so a changed one is put in the place of its link, never written through it.
-import {
-  copyFileSync,
-  cpSync,
-  linkSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+// touched, and may be compiled meanwhile.
+import {cpSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
-import {join} from 'node:path'
+import {basename, join} from 'node:path'
 import ts from 'typescript'
 import {sweep} from '../../scripts/leftovers.ts'
 import {repository} from '../support/sources.ts'
@@ -33,7 +22,10 @@ export class Copy {
     this.folder = mkdtempSync(join(tmpdir(), 'ostler-mutate-'))
     this.temporary = join(this.folder, 'tmp')
     mkdirSync(this.temporary, {mode: 0o755})
-    link(join(repository, 'dist'), join(this.folder, 'dist'))
+    cpSync(join(repository, 'dist'), join(this.folder, 'dist'), {
+      recursive: true,
+      filter: (path) => !unneeded.test(basename(path)),
+    })
     for (const name of readOnly) symlinkSync(join(repository, name), join(this.folder, name))
     for (const name of copied) cpSync(join(repository, name), join(this.folder, name), {recursive: true})
   }
@@ -42,13 +34,12 @@ export class Copy {
   async without<T>(guard: Guard, work: () => Promise<T>): Promise<T> {
     const place = join(this.folder, compiledName(guard.file))
     const code = compiled(guard.file, mutated(readFileSync(join(repository, guard.file), 'utf8'), guard))
-    rmSync(place)
+    const whole = readFileSync(place)
     writeFileSync(place, code)
     try {
       return await work()
     } finally {
-      rmSync(place)
-      linkOrCopy(join(repository, compiledName(guard.file)), place)
+      writeFileSync(place, whole)
     }
   }
 
@@ -91,23 +82,4 @@ export function compiled(file: string, text: string): string {
   if (wrong)
     throw new Error(`${file} does not compile: ${ts.flattenDiagnosticMessageText(wrong.messageText, ' ')}`)
   return outputText
-}
-
-function link(from: string, to: string): void {
-  mkdirSync(to)
-  for (const entry of readdirSync(from, {withFileTypes: true})) {
-    if (unneeded.test(entry.name)) continue
-    const [here, there] = [join(from, entry.name), join(to, entry.name)]
-    if (entry.isDirectory()) link(here, there)
-    else linkOrCopy(here, there)
-  }
-}
-
-/** The temporary folder may be on another disk. */
-function linkOrCopy(from: string, to: string): void {
-  try {
-    linkSync(from, to)
-  } catch {
-    copyFileSync(from, to)
-  }
 }

@@ -14,6 +14,8 @@ export interface End {
 /** A mutant may wait for ever. */
 const hungSeconds = 60
 const hungMs = 180_000
+/** What comes after the last test, such as its file's teardown, may take so long. */
+const tidyMs = 3_000
 
 /** Runs these tests; one that did not run is not in the answer, and `words` then says what ava had to say. */
 export async function runNamed(
@@ -45,13 +47,18 @@ export async function runNamed(
   const closed = new Promise((resolve) => ava.on('close', resolve))
   const said: string[] = []
   ava.stderr.setEncoding('utf8').on('data', (text: string) => said.push(text))
+  let impatience: NodeJS.Timeout | null = null
   const ears = new Ears(() => whySkipped(skips))
   for await (const line of createInterface({input: ava.stdout})) {
     said.push(line)
     ears.hear(line)
+    // A test that failed in the middle may have left servers open, for which ava would wait.
+    if (titles.every((title) => ears.ends.has(title)))
+      impatience ??= setTimeout(() => endGroup(ava.pid), tidyMs)
   }
   await closed
   clearTimeout(timer)
+  if (impatience) clearTimeout(impatience)
   endGroup(ava.pid)
   return {ends: ears.ends, words: said.join('\n')}
 }
@@ -59,7 +66,9 @@ export async function runNamed(
 class Ears {
   readonly ends = new Map<string, End>()
   private readonly whySkipped: () => string
+  /** The test that failed last, while its complaint is heard. */
   private failing: string | null = null
+  private complaint: string[] = []
 
   constructor(whySkipped: () => string) {
     this.whySkipped = whySkipped
@@ -69,16 +78,29 @@ class Ears {
     const [, verdict, title = '', isSkipped] = /^(not ok|ok) \d+ - (.*?)( # SKIP.*)?$/.exec(line) ?? []
     if (verdict) {
       this.failing = verdict === 'ok' ? null : title
+      this.complaint = []
       if (isSkipped) this.ends.set(title, {end: 'skipped', why: this.whySkipped()})
       else this.ends.set(title, {end: verdict === 'ok' ? 'green' : 'red', why: ''})
-      return
+    } else if (this.failing !== null) {
+      if (line !== '  ...') this.complaint.push(line)
+      else this.ends.set(this.failing, {end: 'red', why: complaintOf(this.complaint)})
     }
-    const [, key, text = ''] = /^ +(message|assertion): (.+)$/.exec(line) ?? []
-    if (!key || this.failing === null) return
-    const known = this.ends.get(this.failing)
-    if (known && (known.why === '' || key === 'message'))
-      this.ends.set(this.failing, {...known, why: text.replace(/^['"]|['"]$/g, '')})
   }
+}
+
+/** What a failing test says of itself: its assertion, its message and the values, from ava's YAML. */
+function complaintOf(lines: readonly string[]): string {
+  const fields = new Map<string, string>()
+  let key = ''
+  for (const line of lines) {
+    const [, next, text = ''] = /^ {4}(\w+): ?(.*)$/.exec(line) ?? []
+    if (next) key = next
+    fields.set(key, `${fields.get(key) ?? ''} ${next ? text : line.trim()}`)
+  }
+  return ['assertion', 'message', 'details']
+    .map((name) => (fields.get(name) ?? '').trim())
+    .filter((text) => text !== '' && text !== "''")
+    .join(' ')
 }
 
 function whySkipped(file: string): string {

@@ -105,7 +105,7 @@ export const masterGuards: readonly Guard[] = [
   },
   {
     name: 'log-rows-are-ours',
-    without: 'a master goes on with an attempt whose log another one writes',
+    without: 'log bytes are passed over while another master is just making the row of their log',
     file: builds,
     changes: [
       {
@@ -113,8 +113,17 @@ export const masterGuards: readonly Guard[] = [
         instead: 'if (rows.size >= 0) return true',
       },
     ],
-    test: buildsTest,
-    title: 'what an old master still holds of an attempt that moved on is not written',
+    test: fencingTest,
+    title: 'a log whose row another master is just making is not passed over',
+    on: 'PostgreSQL',
+  },
+  {
+    name: 'refused-is-told',
+    without: 'a worker waits for ever for the acknowledgement of entries that were refused in writing',
+    file: builds,
+    changes: [{text: '    else sessions.resync(state.worker, elsewhere)\n', instead: ''}],
+    test: fencingTest,
+    title: 'a worker whose entries are refused in writing dials again, and none is missing',
     on: 'PostgreSQL',
   },
   {

@@ -149,8 +149,7 @@ export const promotionGuards: readonly Guard[] = [
       },
     ],
     test: coreTest,
-    title:
-      'nothing is promoted without a green newest build of every gate on exactly that commit, which contains the target',
+    title: 'a red newest build blocks an older green one',
   },
   {
     name: 'master-password-server',
