@@ -1,20 +1,20 @@
 // The master, assembled: configuration, database, world, river and front door, and how they start, reload and stop.
 import {randomBytes} from 'node:crypto'
-import {chmod, mkdir, readFile, rm, writeFile} from 'node:fs/promises'
+import {mkdir, readFile} from 'node:fs/promises'
 import {hostname} from 'node:os'
-import path from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {Registry, collectDefaultMetrics} from 'prom-client'
 import {Sessions} from './flow/sessions.ts'
 import {flow} from './flow/river.ts'
 import {openRiver} from './flow/stages.ts'
 import {createServer} from './http/server.ts'
-import {ArtifactFiles} from './world/artifacts.ts'
+import {firstAdminToken} from './world/admin-token.ts'
+import {writeBackup} from './world/backup/make.ts'
 import {openBells} from './world/bells.ts'
 import {startClock} from './world/clock.ts'
+import {complaintsOf} from './world/findings.ts'
 import {Git} from './world/git.ts'
 import {ledger} from './world/ledger.ts'
-import {LogFiles} from './world/logs.ts'
 import {openSay} from './world/say.ts'
 import {
   ConfigurationRefused,
@@ -23,9 +23,9 @@ import {
   storeVersion,
   tellConfiguration,
 } from './world/settings.ts'
+import {openShelves} from './world/shelves.ts'
 import {openStore} from './world/store/database.ts'
 import {enterMaster, leaveMasters} from './world/store/masters.ts'
-import {createToken, listTokens} from './world/store/tokens.ts'
 import type {World} from './world/world.ts'
 
 export interface MasterOptions {
@@ -35,6 +35,10 @@ export interface MasterOptions {
   readonly listen: string
   /** A PostgreSQL server's URL, or null for the embedded database in the state directory. */
   readonly databaseUrl: string | null
+  /** Where logs and artifacts lie instead of the state directory: one that several masters share, or null. */
+  readonly filesDir: string | null
+  /** Or an object store, `s3://…`, or null. */
+  readonly objectStore: string | null
   readonly logLevel: string
 }
 
@@ -51,6 +55,7 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
   const say = openSay(options.logLevel)
   const good = await readGood(options.config)
   await mkdir(options.stateDir, {recursive: true})
+  const shelves = await openShelves(options, say)
   const store = await openStore({
     url: options.databaseUrl,
     stateDir: options.stateDir,
@@ -68,8 +73,8 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     ledger,
     bells,
     say,
-    logs: new LogFiles(path.join(options.stateDir, 'logs')),
-    artifacts: new ArtifactFiles(path.join(options.stateDir, 'artifacts')),
+    logs: shelves.logs,
+    artifacts: shelves.artifacts,
     settings: () => settings,
   }
   const git = new Git({stateDir: options.stateDir, secret: (name) => settings.secrets.read(name)})
@@ -85,15 +90,32 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     reload,
     desk: sessions,
     promoter: {run: river.decide},
-    complaints: () => Promise.resolve(current.troubles()),
+    backup: (out) => writeBackup({...world, holder: master, version, scratch: options.stateDir}, out),
+    complaints: () => Promise.resolve([...current.troubles(), ...complaintsOf(river.found().findings)]),
+    found: river.found,
     metrics,
     webDirectory: fileURLToPath(new URL('../web', import.meta.url)),
   })
   const stopClock = startClock(bells)
-  await writeAdminToken(world, options.stateDir)
-  const {host, port} = listenAddress(options.listen)
-  const address = await server.listen({host, port})
-  await enterMaster(store, {id: master, address, version})
+  await giveAdminToken(world, options.stateDir)
+  const stop = async () => {
+    await stopClock()
+    await server.close()
+    await current.stop()
+    await river.settled()
+    await shelves.close()
+    await leaveMasters(store, master).catch(() => undefined)
+    await bells.close()
+    await store.close()
+  }
+  let address: string
+  try {
+    address = await server.listen(listenAddress(options.listen))
+    await enterMaster(store, {id: master, address, version})
+  } catch (error) {
+    await stop() // Else it would go on with the builds, unheard.
+    throw wordedForListening(error, options.listen)
+  }
   await tellConfiguration(world, good.hash)
   say.info({address, database: store.engine}, `listening at ${address}`)
   return {
@@ -102,28 +124,23 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
       await reload()
     },
     async stop() {
-      await stopClock()
-      await server.close()
-      await current.stop()
-      await river.settled()
-      await leaveMasters(store, master).catch(() => undefined)
-      await bells.close()
-      await store.close()
+      await stop()
       say.info('stopped')
     },
   }
 }
 
-/** The first start makes an administrator's token; its file is the only place that has it. */
-async function writeAdminToken(world: World, stateDir: string): Promise<void> {
-  const admins = (await listTokens(world.store)).filter((token) => token.role === 'admin')
-  if (admins.length > 0) return
-  const file = path.join(stateDir, 'admin-token')
-  const {text} = await createToken(world.store, {kind: 'user', name: 'admin', role: 'admin', createdBy: null})
-  await rm(file, {force: true})
-  await writeFile(file, `${text}\n`, {mode: 0o600, flag: 'wx'})
-  await chmod(file, 0o600)
-  world.say.info(`the administrator's token is in ${file}`)
+function wordedForListening(error: unknown, listen: string): unknown {
+  if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') return error
+  return new Error(
+    `another program listens at ${listen} (EADDRINUSE): stop it, or give this master another --listen HOST:PORT`,
+  )
+}
+
+/** The first start makes an administrator's token. */
+async function giveAdminToken(world: World, stateDir: string): Promise<void> {
+  const file = await firstAdminToken(world.store, stateDir)
+  if (file !== null) world.say.info(`the administrator's token is in ${file}`)
 }
 
 async function ownVersion(): Promise<string> {

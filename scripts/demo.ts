@@ -4,7 +4,7 @@
 import {mkdtempSync, realpathSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {setTimeout as sleep} from 'node:timers/promises'
+import {setImmediate as immediate, setTimeout as sleep} from 'node:timers/promises'
 import type {Build, Decision, Page, Step} from './api.ts'
 import {brokenGreeting, makeSample, rightGreeting, type Sample} from './demo/sample.ts'
 import {Following, short, tell, tellLog} from './demo/telling.ts'
@@ -63,7 +63,6 @@ export async function demo(args: readonly string[]): Promise<number> {
   } finally {
     tell('end', 'stopping and tidying up')
     await undo.all()
-    interrupted.end()
   }
 }
 
@@ -260,8 +259,11 @@ async function afterDeaths(error: unknown): Promise<never> {
   throw error
 }
 
-/** Ctrl+C also reaches programs that we wait for; lets the signal come in after their failure. */
-const aTurn = () => sleep(10)
+/**
+ * Ctrl+C also reaches programs that we wait for; lets the signal come in after their failure. After a blocking call a
+ * timer counts from before it and would be over at once, so signals are looked for first.
+ */
+const aTurn = () => immediate().then(() => sleep(10))
 
 function deadline(): Promise<never> {
   return new Promise((_resolve, reject) => {
@@ -271,8 +273,8 @@ function deadline(): Promise<never> {
   })
 }
 
-function interruption(): {promise: Promise<never>; happened: () => boolean; end: () => void} {
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+/** Until the process is gone, so that an impatient Ctrl+C more does not cut the tidying short. */
+function interruption(): {promise: Promise<never>; happened: () => boolean} {
   let interrupt: () => void = () => undefined
   let happened = false
   const promise = new Promise<never>((_resolve, reject) => {
@@ -282,17 +284,10 @@ function interruption(): {promise: Promise<never>; happened: () => boolean; end:
     }
   })
   promise.catch(() => undefined)
-  for (const signal of signals) process.on(signal, interrupt)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
   // Nobody reads any more (`npm run demo | head`).
   process.stdout.on('error', interrupt)
-  return {
-    promise,
-    happened: () => happened,
-    end: () => {
-      for (const signal of signals) process.off(signal, interrupt)
-      process.stdout.off('error', interrupt)
-    },
-  }
+  return {promise, happened: () => happened}
 }
 
 const wordsOf = (error: unknown) => (error instanceof Error ? error.message : String(error))

@@ -41,6 +41,9 @@ export const say = (text: string): void => void process.stdout.write(`${text}\n`
 export const sayError = (text: string): void => void process.stderr.write(`${text}\n`)
 export const sayJson = (value: unknown): void => say(JSON.stringify(value, null, 2))
 
+/** `1 log`, `2 logs`. */
+export const plural = (n: number, word: string): string => `${n} ${word}${n === 1 ? '' : 's'}`
+
 /** One line without anything that a terminal would obey. */
 export const plain = (text: string): string =>
   stripVTControlCharacters(text).replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ')

@@ -268,7 +268,7 @@ async function sweep(world: World, sessions: Sessions, graceMs: number): Promise
       ),
   )
   const moved = await world.store.transaction(async (tx) => {
-    await world.ledger.disownWorkers(tx, masterDeadMs)
+    await world.ledger.disownWorkers(tx, world.master, masterDeadMs)
     const lost = await world.ledger.loseWorkers(tx, graceMs, graces)
     for (const {attempt, worker} of lost)
       await world.ledger.retry(tx, [attempt], `${worker} was not heard of for too long`)

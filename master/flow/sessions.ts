@@ -128,8 +128,17 @@ export class Sessions implements WorkerDesk {
         labels: {...hello.labels, ...configured?.labels},
         maxBuilds: configured?.maxBuilds ?? hello.maxBuilds,
       })
-      const open = await this.#world.ledger.openAttemptsOf(tx, hello.worker)
       const held = new Map(hello.attempts.map((attempt) => [attempt.attempt, attempt]))
+      const known = await this.#world.ledger.openAttemptsOf(tx, hello.worker)
+      // What the worker was told is recorded is gone: the database was set back (a restored backup, a power cut). The
+      // worker does not have those entries any more either, so the attempt cannot be completed.
+      const behind = known.filter((one) => one.applied < (held.get(one.attempt)?.applied ?? 0))
+      await this.#world.ledger.retry(
+        tx,
+        behind.map(({attempt}) => attempt),
+        'the database was set back to before what was recorded of it',
+      )
+      const open = known.filter((one) => !behind.includes(one))
       const missing = open.filter(({attempt}) => !held.has(attempt))
       // An offer that never arrived is nobody's fault; a running attempt that the worker does not know is lost.
       await this.#world.ledger.withdraw(

@@ -259,7 +259,10 @@ class Scene {
       steps.map(async ({name, result, attempts, logs}) => {
         const texts = await Promise.all(logs.map(({id}) => this.api().text(`/logs/${id}/raw`)))
         const isWhole = name === 'first' ? ` printed whole: ${String(texts[0] === printed)}` : ''
-        const bytes = name === 'git' ? '' : ` ${texts.map((text) => String(text.length)).join(' ')} bytes`
+        // A checkout says how long it took, an upload how often it had to ask.
+        const bytes = ['git', 'upload'].includes(name)
+          ? ''
+          : ` ${texts.map((text) => String(text.length)).join(' ')} bytes`
         return `${at} ${name}: ${result ?? 'none'} after ${String(attempts)}${bytes}${isWhole}`
       }),
     )

@@ -59,9 +59,13 @@ export class Demonstration {
     return named
   }
 
-  /** As Ctrl+C in a terminal does: to every process of its group. */
+  /** As Ctrl+C in a terminal does: to every process of its group, where any is left. */
   interrupt(signal: NodeJS.Signals = 'SIGINT'): void {
-    if (this.child.pid !== undefined) process.kill(-this.child.pid, signal)
+    try {
+      if (this.child.pid !== undefined) process.kill(-this.child.pid, signal)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
   }
 
   /** What is still there of it, in words: its folder, processes, containers and its image in the engine of this socket. */

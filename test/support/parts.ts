@@ -5,6 +5,7 @@ import {request} from 'node:http'
 import {delimiter, join} from 'node:path'
 import {engineSockets} from '../../scripts/engine.ts'
 import {postgresPrograms} from './cluster.ts'
+import {objectServerPrograms} from './object-server.ts'
 
 /**
  * `images`: the container images made by scripts/make-test-images; `podman`: Podman on a socket of its own, with the small ones of
@@ -12,7 +13,15 @@ import {postgresPrograms} from './cluster.ts'
  * small file system.
  */
 export type Part =
-  EnginePart | 'postgresql' | 'chromium' | 'buildbot' | 'mounts' | 'debian-source' | 'git' | 'sshd'
+  | EnginePart
+  | 'postgresql'
+  | 'chromium'
+  | 'buildbot'
+  | 'mounts'
+  | 'debian-source'
+  | 'git'
+  | 'sshd'
+  | 'object-store'
 
 /** The parts that are asked of an engine's socket. */
 export type EnginePart = 'docker' | 'images' | 'podman' | 'docker-group' | 'podman-group'
@@ -122,6 +131,10 @@ export function whyAbsent(part: Exclude<Part, EnginePart>): string | null {
       return program('buildbot') && program('buildbot-worker') ? null : 'Buildbot is not installed'
     case 'git':
       return program('git') ? null : 'git is not installed'
+    case 'object-store':
+      return objectServerPrograms.every(program)
+        ? null
+        : "Ceph's object gateway is not installed (radosgw, ceph-mon and ceph-osd)"
     case 'sshd':
       return sshdProgram() && program('ssh') ? null : 'openssh-server is not installed'
     case 'mounts':

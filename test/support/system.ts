@@ -18,6 +18,8 @@ export interface SystemOptions {
   readonly config: (folder: string) => string
   /** The embedded one by default. */
   readonly database?: Database
+  /** A database of the test's own, instead of a new one on the tests' server. */
+  readonly databaseUrl?: string
   /** How many masters share the database, the first named `master`, then `master-2` and so on; one by default. */
   readonly masters?: number
   /** Workers to start, each by name; the configuration must name them too. */
@@ -92,12 +94,14 @@ export class System {
   static async start(t: Owner, options: SystemOptions): Promise<System> {
     await takeTurn(t)
     const folder = realpathSync(mkdtempSync(join(tmpdir(), 'ostler-system-')))
-    const database = options.database === 'postgresql' ? await emptyDatabase() : null
-    const system = new System(t, options, folder, database?.url ?? null)
+    const isOnServer = options.database === 'postgresql' && options.databaseUrl === undefined
+    const database = isOnServer ? await emptyDatabase() : null
+    const system = new System(t, options, folder, options.databaseUrl ?? database?.url ?? null)
     t.teardown(async () => {
       await system.end()
       await database?.drop()
     })
+    mkdirSync(join(folder, 'master'))
     system.configure(options.config(folder))
     await system.startMaster()
     for (let n = 2; n <= (options.masters ?? 1); n++) await system.startMaster(`master-${String(n)}`)

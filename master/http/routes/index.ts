@@ -6,6 +6,7 @@ import type {EventFeed} from '../feed.ts'
 import type {Needs} from '../needs.ts'
 import type {Streams} from '../streams.ts'
 import {artifactRoutes} from './artifacts.ts'
+import {backupRoutes} from './backup.ts'
 import {builderRoutes} from './builders.ts'
 import {buildRoutes} from './builds.ts'
 import {changeRoutes} from './changes.ts'
@@ -51,6 +52,7 @@ const resources = [
   eventRoutes,
   tokenRoutes,
   configRoutes,
+  backupRoutes,
 ]
 
 export function apiRoutes(api: Api, needs: RouteNeeds): void {

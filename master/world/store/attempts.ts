@@ -136,6 +136,10 @@ export async function applyChanges(
   )
   const standing = new Set(guarded.map((row) => row.id))
   const mine = changes.filter((change) => standing.has(change.state.attempt))
+  await sealLogs(
+    tx,
+    changes.flatMap(({state}) => (standing.has(state.attempt) ? [] : [state.attempt])),
+  )
   await writeSteps(tx, mine)
   await writeLogs(
     tx,
@@ -145,6 +149,16 @@ export async function applyChanges(
   await writeBuilds(tx, mine)
   await finishBuilds(tx, mine)
   return standing
+}
+
+/** A log whose row was made while its attempt ended elsewhere gets no more, and whoever follows it is told so. */
+async function sealLogs(tx: Sql, attempts: readonly string[]): Promise<void> {
+  if (attempts.length === 0) return
+  await tx.query(
+    `UPDATE logs SET complete = true FROM attempts a
+     WHERE a.id = logs.attempt AND a.id = ANY($1::bigint[]) AND a.state NOT IN ('offered', 'running') AND NOT complete`,
+    [attempts],
+  )
 }
 
 async function writeSteps(tx: Sql, changes: readonly Changes[]): Promise<void> {
@@ -252,8 +266,9 @@ async function finishBuilds(tx: Sql, changes: readonly Changes[]): Promise<void>
     changes.flatMap(({events}) => events),
   )
   for (const {state, ended} of lost) {
-    await retry(tx, [state.attempt], ended.summary)
-    await blame(tx, [state.worker], ended.summary)
+    const firstLosses = await retry(tx, [state.attempt], ended.summary)
+    // A build that fails so again and again may be to blame itself: it counts once.
+    if (firstLosses > 0) await blame(tx, [state.worker], ended.summary)
   }
 }
 
@@ -291,7 +306,9 @@ export async function finish(
        RETURNING builds.id, builder, number, builds.result, request_id, buildset_id, attempt
      ), closed AS (
        UPDATE attempts SET state = 'finished', ended_at = now() FROM ended
-       WHERE attempts.id = ended.attempt AND attempts.state IN ('offered', 'running')
+       WHERE attempts.id = ended.attempt AND attempts.state IN ('offered', 'running') RETURNING attempts.id
+     ), sealed AS (
+       UPDATE logs SET complete = true FROM closed WHERE logs.attempt = closed.id AND NOT complete
      ), answered AS (
        UPDATE requests SET state = 'finished', result = ended.result, finished_at = now(), waiting = '[]'
        FROM ended WHERE requests.id = ended.request_id
@@ -322,8 +339,11 @@ export async function finish(
 /** How often a build may lose its worker before it is given up. */
 const lostMax = 3
 
-/** Ends attempts as lost and puts their requests back into the queue, or gives the build up when it was lost too often. */
-export async function retry(tx: Sql, attempts: readonly string[], reason: string): Promise<void> {
+/**
+ * Ends attempts as lost and puts their requests back into the queue, or gives the build up when it was lost too often.
+ * Returns how many of the builds were lost for the first time.
+ */
+export async function retry(tx: Sql, attempts: readonly string[], reason: string): Promise<number> {
   const rows = await tx.query<{
     id: string
     build_id: string
@@ -334,6 +354,8 @@ export async function retry(tx: Sql, attempts: readonly string[], reason: string
   }>(
     `WITH lost AS (
        UPDATE attempts SET state = 'lost', ended_at = now() WHERE id = ANY($1::bigint[]) RETURNING id, build_id
+     ), sealed AS (
+       UPDATE logs SET complete = true FROM lost WHERE logs.attempt = lost.id AND NOT complete
      )
      UPDATE builds SET state = 'pending', attempt = NULL, attempts_lost = attempts_lost + 1
      FROM lost WHERE builds.id = lost.build_id AND builds.attempt = lost.id AND builds.state <> 'finished'
@@ -363,6 +385,7 @@ export async function retry(tx: Sql, attempts: readonly string[], reason: string
       at: null,
     })),
   )
+  return rows.filter((row) => row.lost === 1).length
 }
 
 /** Takes back offers that were declined or not answered: nobody's fault, and nothing ran. */
@@ -388,7 +411,7 @@ export async function withdraw(tx: Sql, attempts: readonly string[], pauseMs: nu
 async function requeue(tx: Sql, requests: readonly string[], pauseMs: number): Promise<void> {
   if (requests.length === 0) return
   await tx.query(
-    `UPDATE requests SET state = 'pending', not_before = now() + $2 * interval '1 millisecond'
+    `UPDATE requests SET state = 'pending', not_before = now() + $2 * interval '1 millisecond', waiting = DEFAULT
      WHERE id = ANY($1::bigint[]) AND state = 'claimed'`,
     [requests, pauseMs],
   )

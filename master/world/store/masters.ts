@@ -35,6 +35,15 @@ export async function leaveMasters(sql: Sql, id: string): Promise<void> {
   await sql.query('DELETE FROM masters WHERE id = $1', [id])
 }
 
+/** The masters heard of lately: while there is one, nobody else may change what they keep. */
+export async function livingMasters(sql: Sql): Promise<string[]> {
+  const rows = await sql.query<{id: string}>(
+    `SELECT id FROM masters WHERE seen_at > now() - $1 * interval '1 millisecond' ORDER BY id`,
+    [masterDeadMs],
+  )
+  return rows.map(({id}) => id)
+}
+
 export interface MasterRow {
   readonly id: string
   readonly address: string | null

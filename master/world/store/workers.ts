@@ -61,14 +61,17 @@ export interface Beat {
   readonly freeBytes: number | null
 }
 
-/** Writes down the newest beats of many workers at once, and that this master lives. */
+/**
+ * Writes down the newest beats of many workers at once, and that this master lives. Whose session beats is connected, even
+ * if another master took this one for dead meanwhile.
+ */
 export async function writeBeats(sql: Sql, master: string, beats: readonly Beat[]): Promise<void> {
   await sql.query('INSERT INTO masters (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET seen_at = now()', [
     master,
   ])
   if (beats.length === 0) return
   await sql.query(
-    `UPDATE workers SET seen_at = now(), skew_ms = b.skew, free_bytes = b.free
+    `UPDATE workers SET seen_at = now(), connected = true, lost = false, skew_ms = b.skew, free_bytes = b.free
      FROM unnest($1::text[], $2::bigint[], $3::float8[], $4::bigint[]) AS b (name, session, skew, free)
      WHERE workers.name = b.name AND workers.session = b.session`,
     [
@@ -185,13 +188,20 @@ export async function workerStates(
   }))
 }
 
-/** Marks workers as gone whose master is gone without having said so. */
-export async function disownWorkers(tx: Sql, deadAfterMs: number): Promise<void> {
+/** A worker of this master that has not beaten for so long, in milliseconds, has no session any more. */
+const silentMs = 60_000
+
+/**
+ * Marks workers as gone whose master is gone without having said so, and those of this master whose end could not be
+ * written down when it came.
+ */
+export async function disownWorkers(tx: Sql, master: string, deadAfterMs: number): Promise<void> {
   const rows = await tx.query<{name: string}>(
-    `UPDATE workers SET connected = false, seen_at = now() WHERE connected AND NOT EXISTS (
-       SELECT 1 FROM masters m WHERE m.id = workers.master AND m.seen_at > now() - $1 * interval '1 millisecond')
+    `UPDATE workers SET connected = false, seen_at = now() WHERE connected AND (
+       (master = $2 AND seen_at < now() - $3 * interval '1 millisecond') OR NOT EXISTS (
+         SELECT 1 FROM masters m WHERE m.id = workers.master AND m.seen_at > now() - $1 * interval '1 millisecond'))
      RETURNING name`,
-    [deadAfterMs],
+    [deadAfterMs, master, silentMs],
   )
   await record(
     tx,

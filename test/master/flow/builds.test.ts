@@ -285,6 +285,49 @@ eachDatabase('a waiting request says why', async (t, store) => {
 })
 
 eachDatabase(
+  'an attempt of which a worker was told more than the database has is begun anew: the database was set back',
+  async (t, store) => {
+    const {sessions, claim, build, submit, one} = await given(t, store)
+    const worker = new ScriptedWorker(sessions, 'w')
+    await worker.attach()
+    await submit()
+    await claim()
+    const attempt = worker.offers()[0]?.attempt ?? ''
+    await worker.journal(attempt, started, 1, bodies)
+    await build()
+    await worker.detach()
+    const {welcome} = await worker.attach([{attempt, last: 5, applied: 4}])
+    t.deepEqual(welcome.attempts, [{attempt, applied: 0, verdict: 'stop'}])
+    const row = await one()
+    t.deepEqual([row?.state, row?.attempt, row?.attempts_lost], ['pending', null, 1])
+    // Whoever follows the log of the lost attempt is told that no more will come.
+    t.deepEqual(await store.query('SELECT bytes, complete FROM logs'), [{bytes: '6', complete: true}])
+    t.deepEqual(await store.query('SELECT state, waiting FROM requests'), [
+      {state: 'pending', waiting: [{code: 'queued', text: 'behind other requests in the queue'}]},
+    ])
+    const again = await worker.attach([{attempt, last: 5, applied: 3}])
+    t.is(again.welcome.attempts[0]?.verdict, 'stop')
+  },
+)
+
+eachDatabase(
+  'an attempt of which the database has as much as the worker was told goes on',
+  async (t, store) => {
+    const {sessions, claim, build, submit} = await given(t, store)
+    const worker = new ScriptedWorker(sessions, 'w')
+    await worker.attach()
+    await submit()
+    await claim()
+    const attempt = worker.offers()[0]?.attempt ?? ''
+    await worker.journal(attempt, started, 1, bodies)
+    await build()
+    await worker.detach()
+    const {welcome} = await worker.attach([{attempt, last: 5, applied: 3}])
+    t.deepEqual(welcome.attempts, [{attempt, applied: 3, verdict: 'continue'}])
+  },
+)
+
+eachDatabase(
   'what an old master still holds of an attempt that moved on is not written',
   async (t, store) => {
     const old = await given(t, store)

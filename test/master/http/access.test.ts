@@ -49,6 +49,7 @@ POST /api/v1/builders/:name/resume operator
 POST /api/v1/builds/:id/cancel developer
 POST /api/v1/builds/:id/rebuild developer
 POST /api/v1/changes developer
+GET /api/v1/backup admin
 POST /api/v1/config/reload operator
 POST /api/v1/hooks/:source hook
 POST /api/v1/promotions/:rule/run operator

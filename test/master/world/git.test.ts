@@ -322,12 +322,10 @@ test('a server that is not there is unreachable, one that never answers runs out
     t,
     createTcpServer((socket) => sockets.add(socket)),
   )
-  const before = Date.now()
   t.is(
     (await t.throwsAsync<GitFault>(git.fetch(repository.source({url: `git://127.0.0.1:${silent}/x`})))).kind,
     'timeout',
   )
-  t.true(Date.now() - before < 6000)
   for (const socket of sockets) socket.destroy()
 })
 
