@@ -8,7 +8,7 @@ import {Sessions} from './flow/sessions.ts'
 import {flow} from './flow/river.ts'
 import {openRiver} from './flow/stages.ts'
 import {createServer} from './http/server.ts'
-import {writeAdminToken} from './world/admin-token.ts'
+import {firstAdminToken} from './world/admin-token.ts'
 import {writeBackup} from './world/backup/make.ts'
 import {openBells} from './world/bells.ts'
 import {startClock} from './world/clock.ts'
@@ -26,7 +26,6 @@ import {
 import {openShelves} from './world/shelves.ts'
 import {openStore} from './world/store/database.ts'
 import {enterMaster, leaveMasters} from './world/store/masters.ts'
-import {listTokens} from './world/store/tokens.ts'
 import type {World} from './world/world.ts'
 
 export interface MasterOptions {
@@ -140,9 +139,8 @@ function wordedForListening(error: unknown, listen: string): unknown {
 
 /** The first start makes an administrator's token. */
 async function giveAdminToken(world: World, stateDir: string): Promise<void> {
-  const admins = (await listTokens(world.store)).filter((token) => token.role === 'admin')
-  if (admins.length > 0) return
-  world.say.info(`the administrator's token is in ${await writeAdminToken(world.store, stateDir)}`)
+  const file = await firstAdminToken(world.store, stateDir)
+  if (file !== null) world.say.info(`the administrator's token is in ${file}`)
 }
 
 async function ownVersion(): Promise<string> {

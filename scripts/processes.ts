@@ -101,6 +101,8 @@ export interface MasterOptions {
   /** The administrator's token, when another master of this database made it. */
   readonly tokenFile?: string
   readonly env?: NodeJS.ProcessEnv
+  /** Gets the process before it answers. */
+  readonly begun?: (running: Process) => void
 }
 
 /** A master that answers. */
@@ -125,6 +127,7 @@ export class Master {
     const args = ['master', '--config', options.config, '--state-dir', options.stateDir, '--listen', listen]
     const database = options.databaseUrl === undefined ? {} : {OSTLER_DATABASE_URL: options.databaseUrl}
     const running = new Process('master', args, {env: {...options.env, ...database}})
+    options.begun?.(running)
     const url = `http://${listen}`
     const tokenFile = options.tokenFile ?? join(options.stateDir, 'admin-token')
     await untilHealthy(running, url, tokenFile)

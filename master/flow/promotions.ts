@@ -330,7 +330,7 @@ async function land(
     tree,
   )
   if (end.state === 'done') refs[rule.to] = to
-  world.bells.ring('events')
+  for (const bell of ['events', 'reports'] as const) world.bells.ring(bell)
   if (end.state === 'done') world.bells.ring('changes')
   if (end.state === 'failed')
     world.say.error({rule: rule.name, because: end.error}, 'the server refused a promotion')

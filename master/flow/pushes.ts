@@ -78,7 +78,7 @@ export async function settlePushing(ground: PushGround): Promise<Set<string>> {
     const end = await settleRow(ground, row)
     if (end.state === 'pushing') waiting.add(row.to)
     else ground.world.say.info({rule: row.rule, to: row.to, state: end.state}, 'an earlier push is settled')
-    ground.world.bells.ring('events')
+    for (const bell of ['events', 'reports'] as const) ground.world.bells.ring(bell)
   }
   return waiting
 }

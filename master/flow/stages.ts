@@ -3,6 +3,7 @@
 import {lastDue} from '../../config/terms/calendars.ts'
 import type {Git} from '../world/git.ts'
 import {whileHolding} from '../world/store/holding.ts'
+import {newestOf} from '../world/store/events.ts'
 import {databaseNow} from '../world/store/schedulers.ts'
 import {readDecision} from '../world/store/views/promotions.ts'
 import type {DecisionRow} from '../world/store/views/promotions.ts'
@@ -75,6 +76,9 @@ export function openRiver(world: World, git: Git, sessions: Sessions): River {
   }
 }
 
+/** What a promotion may follow from. */
+const judgedEvents = ['build.finished', 'change.added', 'branch.promoted']
+
 type Promote = (options: RunOptions) => Promise<readonly RuleReport[]>
 
 async function decide(world: World, order: Order, promote: Promote): Promise<DecisionRow> {
@@ -105,10 +109,15 @@ const unstoredDecision = (report: RuleReport, actor: string): DecisionRow => ({
   settledAt: null,
 })
 
-/** Stage "promotions": judges when a build ended and when its calendar is due. */
+/**
+ * Stage "promotions": judges when a build ended and when its calendar is due. A bell may be lost with the master that
+ * rang it, so the slow tick also looks whether anything happened that was not judged yet.
+ */
 function promotions(world: World, promote: Promote): Stage {
   let dueBefore: number | null = null
   let rung = false
+  let judgedUpTo: string | null = null
+  let failed = false
   world.bells.on('promotions', () => {
     rung = true
   })
@@ -123,11 +132,15 @@ function promotions(world: World, promote: Promote): Stage {
         ? lastDue(config.promotions.schedule, config.timezone, await databaseNow(world.store))
         : null
       const isDue = due !== null && due !== dueBefore
-      if (!isDue && !rung) return null
-      dueBefore = due
-      const actor = rung ? 'build' : 'schedule'
+      const newest = await newestOf(world.store, judgedEvents)
+      const isNews = newest !== judgedUpTo || failed
+      if (!isDue && !rung && !isNews) return null
+      const actor = rung || isNews ? 'build' : 'schedule'
       rung = false
-      await promote({actor})
+      const reports = await promote({actor})
+      dueBefore = due
+      judgedUpTo = newest
+      failed = reports.some(({error}) => error !== null)
       return null
     },
   }

@@ -1,6 +1,7 @@
-// A wire between worker and master that a test can stall and cut: a TCP proxy of its own.
+// A wire between worker and master that a test can stall, slow down and cut: a TCP proxy of its own.
 import {once} from 'node:events'
 import {connect, createServer, type Server, type Socket} from 'node:net'
+import {Transform} from 'node:stream'
 import type {ExecutionContext} from 'ava'
 
 export class Wire {
@@ -8,6 +9,7 @@ export class Wire {
   private readonly server: Server
   private readonly pairs = new Set<readonly [Socket, Socket]>()
   private isOpen = true
+  private bytesPerSecond: number | null = null
   private isCut = false
 
   private constructor(server: Server, port: number) {
@@ -31,9 +33,21 @@ export class Wire {
   stall(): void {
     this.isOpen = false
     for (const [near, far] of this.pairs) {
-      near.unpipe(far).pause()
-      far.unpipe(near).pause()
+      near.unpipe().pause()
+      far.unpipe().pause()
     }
+  }
+
+  /** What was stalled passes again, nothing of it lost. */
+  resume(): void {
+    if (this.isOpen) return
+    this.isOpen = true
+    for (const pair of this.pairs) this.pass(pair)
+  }
+
+  /** Connections made from now on pass only so many bytes a second, each way; null is no limit. */
+  trickle(bytesPerSecond: number | null): void {
+    this.bytesPerSecond = bytesPerSecond
   }
 
   /** Breaks every connection with a reset, also new ones, until `reset`. */
@@ -63,11 +77,37 @@ export class Wire {
         other.destroy()
       })
     }
-    if (this.isOpen) near.pipe(far).pipe(near)
+    if (this.isOpen) this.pass(pair)
+  }
+
+  private pass([near, far]: readonly [Socket, Socket]): void {
+    const {bytesPerSecond} = this
+    if (bytesPerSecond === null) near.pipe(far).pipe(near)
+    else {
+      near.pipe(slowly(bytesPerSecond)).pipe(far)
+      far.pipe(slowly(bytesPerSecond)).pipe(near)
+    }
   }
 
   private close(): void {
     for (const pair of this.pairs) for (const socket of pair) socket.destroy()
     this.server.close()
   }
+}
+
+const dropMs = 50
+
+/** Passes bytes on a few at a time. */
+function slowly(bytesPerSecond: number): Transform {
+  const atOnce = Math.max(1, Math.round((bytesPerSecond * dropMs) / 1000))
+  return new Transform({
+    transform(bytes: Buffer, _encoding, done) {
+      const drop = (from: number) => {
+        this.push(bytes.subarray(from, from + atOnce))
+        if (from + atOnce >= bytes.length) setTimeout(done, dropMs)
+        else setTimeout(drop, dropMs, from + atOnce)
+      }
+      drop(0)
+    },
+  })
 }

@@ -73,6 +73,16 @@ export async function newestCursor(sql: Sql): Promise<Cursor> {
   return {id: (await decided(sql)).settled}
 }
 
+/** The newest event of any of these types, or null: for a cheap look whether there is news. */
+export async function newestOf(sql: Sql, types: readonly string[]): Promise<string | null> {
+  const [row] = await sql.query<{id: string | null}>(
+    `SELECT max(newest.id) AS id FROM unnest($1::text[]) AS wanted (type)
+       JOIN LATERAL (SELECT id FROM events WHERE type = wanted.type ORDER BY id DESC LIMIT 1) newest ON true`,
+    [types],
+  )
+  return row?.id ?? null
+}
+
 /** A reader's durable cursor as it is now. */
 export async function readCursor(sql: Sql, reader: string): Promise<Cursor> {
   const [known] = await sql.query<Cursor>('SELECT id FROM cursors WHERE reader = $1', [reader])
