@@ -1,5 +1,6 @@
 // The worker, assembled: what it holds from before, the engine, the line to the master, and the signals that end it.
 import {Attempts} from './commands/attempts.ts'
+import {hands} from './commands/perform.ts'
 import {readOptions, type WorkerOptions} from './options.ts'
 import {protocolNewest, protocolOldest, type Hello} from './protocol/messages.ts'
 import {Disk} from './world/disk.ts'
@@ -26,10 +27,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   const disk = new Disk(stateDir)
   const workspacePath = (workspace: string): string => workspaces.path(workspace)
   const place = {worker: name, state: state.id, script: state.script, supervisors, engine, workspacePath}
-  const attempts = new Attempts(stateDir, {place, store: {master, token}}, workspaces, disk, {
-    maxBuilds,
-    minFreeBytes,
-  })
+  const tools = {place, store: {master, token}, hands}
+  const attempts = new Attempts(stateDir, tools, workspaces, disk, {maxBuilds, minFreeBytes})
   attempts.find()
   const swept = (await engine?.sweep(state.id, attempts.fences)) ?? 0
   note('worker.start', {
