@@ -136,6 +136,8 @@ async function recordReports(
   for (const {state, applied} of changes)
     if (standing.has(state.attempt))
       sessions.tell(state.worker, {say: 'applied', attempt: state.attempt, upTo: applied})
+    // Recorded by another master meanwhile: silence would leave the worker waiting for ever.
+    else sessions.resync(state.worker, 'another master recorded this attempt')
   planned.forget(changes.filter(({ended}) => ended !== null).map(({state}) => state.attempt))
   ringAfter(world, changes)
 }
@@ -250,7 +252,10 @@ async function carryOutCancels(world: World, sessions: Sessions): Promise<void> 
 
 /** What no message tells: beats to write down, masters and workers that fell silent, offers nobody answered. */
 async function sweep(world: World, sessions: Sessions, graceMs: number): Promise<void> {
-  await world.ledger.writeBeats(world.store, world.master, sessions.takeBeats())
+  const outdated = await world.ledger.writeBeats(world.store, world.master, sessions.takeBeats())
+  for (const {worker, session} of outdated)
+    sessions.end(worker, session, 'there is a newer session of this worker')
+  await sessions.settleEnds()
   const graces = Object.fromEntries(
     world
       .settings()
