@@ -33,12 +33,19 @@ export interface GitSource {
   /** Branch names or globs (`release/*`). */
   readonly branches: readonly string[]
   readonly pollIntervalMs: number
-  /** User name and password (or token) for HTTP, or a private key file's content for ssh. */
-  readonly credentials: {
-    readonly user: string | null
-    readonly password: SecretRef | null
-    readonly sshKey: SecretRef | null
-  }
+  /** What polls and checkouts open it with; checkouts carry it to workers. */
+  readonly credentials: Credentials
+  /** What promotions push with: it never leaves the master. null: no promotion pushes here, or nothing is needed. */
+  readonly pushCredentials: Credentials | null
+}
+
+/** User name and password (or token) for HTTP, or a private key file's content for ssh. */
+export interface Credentials {
+  readonly user: string | null
+  readonly password: SecretRef | null
+  readonly sshKey: SecretRef | null
+  /** Lines as in a `known_hosts` file; null accepts a server's key at first sight and keeps to it. */
+  readonly knownHosts: string | null
 }
 
 export interface WebhookSource {

@@ -34,7 +34,9 @@ const containerShape = z.strictObject(
     user: line()
       .nullable()
       .prefault(null)
-      .describe("The user it runs as, `NAME` or `UID:GID`. `null` is the image's."),
+      .describe(
+        "The user it runs as, `NAME` or `UID:GID`. `null` is the image's, or the worker's own if that is not root.",
+      ),
   },
   {error: 'expected a container such as {image: debian:12}'},
 )

@@ -7,6 +7,7 @@ import {ruleKind} from './kinds/promotions/index.ts'
 import {schedulerKind} from './kinds/schedulers/index.ts'
 import {sourceKind} from './kinds/sources/index.ts'
 import {watches} from './kinds/sources/git.ts'
+import {sharedPushCredentials} from './pushing.ts'
 import {isGlob} from './terms/globs.ts'
 import type {Finding} from './wording.ts'
 
@@ -84,7 +85,8 @@ function named(steps: ParsedDocument['builders'][number]['steps']): readonly Ste
 }
 
 /** What is wrong with a whole that is right in each of its parts. */
-export function contradictions({schedulers, changeSources, promotions}: Config): readonly Finding[] {
+export function contradictions(config: Config): readonly Finding[] {
+  const {schedulers, changeSources, promotions} = config
   const found: Finding[] = []
   for (const [at, scheduler] of schedulers.entries()) {
     const path = ['schedulers', at]
@@ -109,7 +111,7 @@ export function contradictions({schedulers, changeSources, promotions}: Config):
       })
     }
   }
-  return [...found, ...circles(promotions.rules)]
+  return [...found, ...circles(promotions.rules), ...sharedPushCredentials(config)]
 }
 
 /** Fast-forward rules that lead back to where they began: such branches are one branch. */

@@ -1,25 +1,32 @@
 // The master, assembled: configuration, database, world, river and front door, and how they start, reload and stop.
 import {randomBytes} from 'node:crypto'
-import {chmod, mkdir, readFile, rm, writeFile} from 'node:fs/promises'
+import {mkdir, readFile} from 'node:fs/promises'
 import {hostname} from 'node:os'
-import path from 'node:path'
 import {fileURLToPath} from 'node:url'
 import {Registry, collectDefaultMetrics} from 'prom-client'
 import {Sessions} from './flow/sessions.ts'
 import {flow} from './flow/river.ts'
 import {openRiver} from './flow/stages.ts'
 import {createServer} from './http/server.ts'
-import {ArtifactFiles} from './world/artifacts.ts'
+import {writeAdminToken} from './world/admin-token.ts'
+import {writeBackup} from './world/backup/make.ts'
 import {openBells} from './world/bells.ts'
 import {startClock} from './world/clock.ts'
+import {complaintsOf} from './world/findings.ts'
 import {Git} from './world/git.ts'
 import {ledger} from './world/ledger.ts'
-import {LogFiles} from './world/logs.ts'
 import {openSay} from './world/say.ts'
-import {ConfigurationRefused, readGood, storeVersion} from './world/settings.ts'
+import {
+  ConfigurationRefused,
+  openReload,
+  readGood,
+  storeVersion,
+  tellConfiguration,
+} from './world/settings.ts'
+import {openShelves} from './world/shelves.ts'
 import {openStore} from './world/store/database.ts'
-import {record} from './world/store/events.ts'
-import {createToken, listTokens} from './world/store/tokens.ts'
+import {enterMaster, leaveMasters} from './world/store/masters.ts'
+import {listTokens} from './world/store/tokens.ts'
 import type {World} from './world/world.ts'
 
 export interface MasterOptions {
@@ -29,6 +36,10 @@ export interface MasterOptions {
   readonly listen: string
   /** A PostgreSQL server's URL, or null for the embedded database in the state directory. */
   readonly databaseUrl: string | null
+  /** Where logs and artifacts lie instead of the state directory: one that several masters share, or null. */
+  readonly filesDir: string | null
+  /** Or an object store, `s3://…`, or null. */
+  readonly objectStore: string | null
   readonly logLevel: string
 }
 
@@ -45,6 +56,7 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
   const say = openSay(options.logLevel)
   const good = await readGood(options.config)
   await mkdir(options.stateDir, {recursive: true})
+  const shelves = await openShelves(options, say)
   const store = await openStore({
     url: options.databaseUrl,
     stateDir: options.stateDir,
@@ -53,6 +65,7 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     },
   })
   let settings = await storeVersion(store, good.config, good.hash)
+  const version = await ownVersion()
   const master = `${hostname()}-${String(process.pid)}-${randomBytes(4).toString('hex')}`
   const bells = await openBells(store, master)
   const world: World = {
@@ -61,46 +74,50 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     ledger,
     bells,
     say,
-    logs: new LogFiles(path.join(options.stateDir, 'logs')),
-    artifacts: new ArtifactFiles(path.join(options.stateDir, 'artifacts')),
+    logs: shelves.logs,
+    artifacts: shelves.artifacts,
     settings: () => settings,
   }
   const git = new Git({stateDir: options.stateDir, secret: (name) => settings.secrets.read(name)})
   const sessions = new Sessions(world)
   const river = openRiver(world, git, sessions)
-  const reload = async () => {
-    try {
-      const next = await readGood(options.config)
-      settings = await storeVersion(store, next.config, next.hash)
-    } catch (error) {
-      if (!(error instanceof ConfigurationRefused)) throw error
-      say.error(`the new configuration is refused, the old one stays in force:\n${error.message}`)
-      await store.transaction((tx) =>
-        record(tx, [{type: 'config.refused', data: {problems: error.problems}}]),
-      )
-      return {version: settings.version, problems: error.problems}
-    }
-    say.info({version: settings.version}, 'configuration applied')
-    for (const bell of ['config', 'events'] as const) bells.ring(bell)
-    return {version: settings.version, problems: []}
-  }
+  const reload = openReload({file: options.config, world, inForce: (next) => (settings = next)})
   const metrics = new Registry()
   collectDefaultMetrics({register: metrics})
   const current = flow(river.stages, bells, say)
   const server = await createServer({
     ...world,
-    version: await ownVersion(),
+    version,
     reload,
     desk: sessions,
     promoter: {run: river.decide},
-    complaints: () => Promise.resolve(current.troubles()),
+    backup: (out) => writeBackup({...world, holder: master, version, scratch: options.stateDir}, out),
+    complaints: () => Promise.resolve([...current.troubles(), ...complaintsOf(river.found().findings)]),
+    found: river.found,
     metrics,
     webDirectory: fileURLToPath(new URL('../web', import.meta.url)),
   })
   const stopClock = startClock(bells)
-  await writeAdminToken(world, options.stateDir)
-  const {host, port} = listenAddress(options.listen)
-  const address = await server.listen({host, port})
+  await giveAdminToken(world, options.stateDir)
+  const stop = async () => {
+    await stopClock()
+    await server.close()
+    await current.stop()
+    await river.settled()
+    await shelves.close()
+    await leaveMasters(store, master).catch(() => undefined)
+    await bells.close()
+    await store.close()
+  }
+  let address: string
+  try {
+    address = await server.listen(listenAddress(options.listen))
+    await enterMaster(store, {id: master, address, version})
+  } catch (error) {
+    await stop() // Else it would go on with the builds, unheard.
+    throw wordedForListening(error, options.listen)
+  }
+  await tellConfiguration(world, good.hash)
   say.info({address, database: store.engine}, `listening at ${address}`)
   return {
     address,
@@ -108,27 +125,24 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
       await reload()
     },
     async stop() {
-      await stopClock()
-      await server.close()
-      await current.stop()
-      await river.settled()
-      await bells.close()
-      await store.close()
+      await stop()
       say.info('stopped')
     },
   }
 }
 
-/** The first start makes an administrator's token; its file is the only place that has it. */
-async function writeAdminToken(world: World, stateDir: string): Promise<void> {
+function wordedForListening(error: unknown, listen: string): unknown {
+  if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') return error
+  return new Error(
+    `another program listens at ${listen} (EADDRINUSE): stop it, or give this master another --listen HOST:PORT`,
+  )
+}
+
+/** The first start makes an administrator's token. */
+async function giveAdminToken(world: World, stateDir: string): Promise<void> {
   const admins = (await listTokens(world.store)).filter((token) => token.role === 'admin')
   if (admins.length > 0) return
-  const file = path.join(stateDir, 'admin-token')
-  const {text} = await createToken(world.store, {kind: 'user', name: 'admin', role: 'admin', createdBy: null})
-  await rm(file, {force: true})
-  await writeFile(file, `${text}\n`, {mode: 0o600, flag: 'wx'})
-  await chmod(file, 0o600)
-  world.say.info(`the administrator's token is in ${file}`)
+  world.say.info(`the administrator's token is in ${await writeAdminToken(world.store, stateDir)}`)
 }
 
 async function ownVersion(): Promise<string> {

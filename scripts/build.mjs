@@ -1,6 +1,5 @@
 // What `prepare` and `ready` share: whether the packages are the lock file's, and a build that does only what is
 // stale. Plain Node without packages. A stamp in dist/ holds what each half was built from.
-import {spawn} from 'node:child_process'
 import {createHash} from 'node:crypto'
 import {
   existsSync,
@@ -13,17 +12,15 @@ import {
   writeFileSync,
 } from 'node:fs'
 import {dirname, join, relative} from 'node:path'
-import {fileURLToPath} from 'node:url'
+import {checkWritable, NotReady, root} from './place.mjs'
+import {watched} from './watched.mjs'
 
-/** The repository's folder. */
-export const root = dirname(dirname(fileURLToPath(import.meta.url)))
+export {root}
 
 const rooms = ['config', 'worker', 'master', 'scripts', 'test']
 const installedStamp = join(root, 'node_modules', '.ostler-installed')
+const npmsOwnStamp = join(root, 'node_modules', '.package-lock.json')
 const viteConfig = join(root, 'master', 'web', 'vite.config.ts')
-
-/** Something that a person must put right; shown without a stack. */
-export class NotReady extends Error {}
 
 /** Why the packages must be installed, in words; null when they are the lock file's. */
 export function whyInstall() {
@@ -31,15 +28,24 @@ export function whyInstall() {
   if (!existsSync(join(root, 'node_modules', 'typescript'))) return 'those for building are missing'
   if (existsSync(installedStamp))
     return readFileSync(installedStamp, 'utf8') === lockDigest() ? null : 'the lock file has changed'
-  const npmsOwn = join(root, 'node_modules', '.package-lock.json')
-  const older =
-    !existsSync(npmsOwn) || statSync(npmsOwn).mtimeMs < statSync(join(root, 'package-lock.json')).mtimeMs
+  if (!existsSync(npmsOwnStamp)) return 'the last time it did not end well'
+  const older = statSync(npmsOwnStamp).mtimeMs < statSync(join(root, 'package-lock.json')).mtimeMs
   return older ? 'they are older than the lock file' : null
+}
+
+/** Notes that node_modules holds nothing that can be relied on. */
+export function forgetInstalled() {
+  for (const stamp of [installedStamp, npmsOwnStamp]) rmSync(stamp, {force: true})
 }
 
 /** Notes that node_modules now holds what the lock file says. */
 export function recordInstalled() {
   writeFileSync(installedStamp, lockDigest())
+}
+
+/** Gives back the room that a useless node_modules takes. */
+export function removeInstalled() {
+  rmSync(join(root, 'node_modules'), {recursive: true, force: true})
 }
 
 /** Compiles the TypeScript and bundles the web page, each only when its sources changed. Rejects when one fails. */
@@ -48,12 +54,12 @@ export async function build(say) {
   await whenStale('typescript', typescriptSources(), async () => {
     say('Compiling.')
     removeOrphans()
-    await run('typescript/bin/tsc', ['-b'])
+    await run('typescript/bin/tsc', ['-b'], say)
   })
   if (!existsSync(viteConfig)) return
   await whenStale('web', webSources(), async () => {
     say('Bundling the web page.')
-    await run('vite/bin/vite.js', ['build', '--config', viteConfig, '--logLevel', 'warn'])
+    await run('vite/bin/vite.js', ['build', '--config', viteConfig, '--logLevel', 'warn'], say)
   })
 }
 
@@ -72,6 +78,7 @@ async function whenStale(name, files, work) {
   const stamp = join(root, 'dist', '.tsbuild', `${name}.built`)
   const digest = digestOf(files)
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === digest) return
+  checkWritable('a source has changed')
   await work()
   mkdirSync(dirname(stamp), {recursive: true})
   writeFileSync(stamp, digest)
@@ -128,21 +135,15 @@ function removeOrphans() {
   }
 }
 
-function run(program, args) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(root, 'node_modules', program), ...args], {
-      cwd: root,
-      stdio: 'inherit',
-    })
-    child.on('error', reject)
-    child.on('close', (code, signal) => {
-      if (code === 0) resolve()
-      else
-        reject(
-          new NotReady(
-            `${program.split('/')[0]} failed (${signal ?? `exit ${code}`}); its own words are above.`,
-          ),
-        )
-    })
-  })
+async function run(program, args, say) {
+  const {code, output, seconds} = await watched(
+    [process.execPath, join(root, 'node_modules', program)],
+    args,
+    {env: process.env, tick: (passed) => say(`  still at it, ${passed} s`)},
+  )
+  const words = output.trim()
+  const name = program.split('/')[0]
+  if (code !== 0) throw new NotReady(`${words}\n\n${name} failed (exit ${code}); its own words are above.`)
+  if (words) say(words)
+  say(`  done in ${seconds} s`)
 }

@@ -4,15 +4,16 @@
 import {mkdtempSync, realpathSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {setTimeout as sleep} from 'node:timers/promises'
+import {setImmediate as immediate, setTimeout as sleep} from 'node:timers/promises'
 import type {Build, Decision, Page, Step} from './api.ts'
 import {brokenGreeting, makeSample, rightGreeting, type Sample} from './demo/sample.ts'
-import {short, tell, tellEvent, tellLog} from './demo/telling.ts'
+import {Following, short, tell, tellLog} from './demo/telling.ts'
 import {engine, importTinyImage, removeImage} from './engine.ts'
 import {sweep} from './leftovers.ts'
 import {freePort, Master, type Process, startWorker, until} from './processes.ts'
 
 const onceWithinMs = 120_000
+const usualPort = 8010
 
 /** What is to be undone, last first. Once that began, whatever still comes up late is undone at once. */
 class Undoing {
@@ -62,7 +63,6 @@ export async function demo(args: readonly string[]): Promise<number> {
   } finally {
     tell('end', 'stopping and tidying up')
     await undo.all()
-    interrupted.end()
   }
 }
 
@@ -75,20 +75,33 @@ async function show(undo: Undoing, once: boolean): Promise<void> {
   const sample = makeSample(folder)
   const config = join(folder, 'ostler.yaml')
   writeFileSync(config, configuration(sample.url, image))
-  const port = await freePort(8010)
-  undo.check()
-  const master = await Master.start({config, stateDir: join(folder, 'master'), port})
+  const master = await startMaster(config, join(folder, 'master'), undo)
   undo.push(() => master.process.stop())
   tell('master', `${master.url}, with its embedded database`)
-  followEvents(master, undo)
+  tell('sample', 'a repository: people push to main, and stable follows once a commit was built green')
+  const events = new Following(master.api)
+  undo.push(() => events.end())
   const worker = await connectWorker(master, folder, undo)
   undo.push(() => worker.stop())
+  undo.push(() => events.end()) // What comes while we stop is no part of the tale.
   const running = [master.process, worker]
   const deaths = running.map(diedTooSoon)
-  await Promise.race([tale(master, sample, running).catch(afterDeaths), ...deaths])
-  if (once) return
-  tell('', 'Everything keeps running; push to the repository above, or press Ctrl+C to end.')
-  await Promise.race(deaths)
+  await Promise.race([tale({master, sample, events, alive: running}).catch(afterDeaths), ...deaths])
+  tellWhatNext(master, sample, once)
+  if (!once) await Promise.race(deaths)
+}
+
+/** On the usual port where that is free; another demo may take it while the master starts. */
+async function startMaster(config: string, stateDir: string, undo: Undoing): Promise<Master> {
+  const usual = await freePort(usualPort)
+  undo.check()
+  try {
+    return await Master.start({config, stateDir, port: usual})
+  } catch (error) {
+    if (!wordsOf(error).includes('EADDRINUSE')) throw error
+    undo.check()
+    return Master.start({config, stateDir})
+  }
 }
 
 async function containerImage(undo: Undoing): Promise<string | null> {
@@ -160,50 +173,58 @@ async function connectWorker(master: Master, folder: string, undo: Undoing): Pro
 
 const isConnected = ({state}: {state: string}) => state === 'connected'
 
-async function tale(master: Master, sample: Sample, alive: readonly Process[]): Promise<void> {
-  await built(master, sample.tip('main'), alive)
+interface Stage {
+  readonly master: Master
+  readonly sample: Sample
+  readonly events: Following
+  readonly alive: readonly Process[]
+}
+
+async function tale(stage: Stage): Promise<void> {
+  const {master, sample, events, alive} = stage
+  await built(stage, sample.tip('main'))
 
   tell('push', 'somebody breaks the greeting')
-  const broken = await built(master, sample.push('Greet in the old way', brokenGreeting), alive)
+  const broken = await built(stage, sample.push('Greet in the old way', brokenGreeting))
   await showLog(master, broken)
   await judge(master)
 
   tell('push', 'somebody puts it right')
   const right = sample.push('Greet as the test says', rightGreeting)
-  const build = await built(master, right, alive)
+  const build = await built(stage, right)
   const log = await showLog(master, build)
   if (build.result !== 'success')
     throw new Error(`the right greeting was not built green (${build.result ?? ''}): ${build.summary}`)
   await judge(master)
-  const promoted = () => Promise.resolve(sample.tip('stable') === right || null)
+  const promoted = () =>
+    Promise.resolve((sample.tip('stable') === right && events.hasTold('branch.promoted', right)) || null)
   await until('stable is promoted', promoted, {alive})
 
   console.log('')
   tell('waterfall', `${master.url}/`)
   tell('build', `${master.url}/builds/${build.id}`)
   tell('log', `${master.url}/api/v1/logs/${log}/raw`)
-  tell('repository', sample.url)
-  tell('token', `${master.tokenFile} (an administrator's, to sign in with)`)
+}
+
+function tellWhatNext(master: Master, sample: Sample, once: boolean): void {
+  if (once) {
+    tell('next', 'npm run demo, without --once, keeps it all running for you to look at')
+    console.log('')
+    return
+  }
+  tell('sign in', `${master.url}/login, with the token in ${master.tokenFile}`)
+  tell('push', `git clone ${sample.url}, commit to main, push: it is built, and promoted within a minute`)
   console.log('')
+  tell('', 'Everything keeps running; press Ctrl+C to end it and to remove what it made.')
 }
 
-/** Tells of the master's events beside the tale, until the demo ends. */
-function followEvents(master: Master, undo: Undoing): void {
-  const end = new AbortController()
-  const telling = (async () => {
-    for await (const event of master.api.events(null, end.signal)) tellEvent(event)
-  })().catch(() => undefined)
-  undo.push(() => {
-    end.abort()
-    return telling
-  })
-}
-
-/** The finished build of a commit. */
-async function built(master: Master, revision: string, alive: readonly Process[]): Promise<Build> {
+/** The finished build of a commit, once its end was told. */
+async function built({master, events, alive}: Stage, revision: string): Promise<Build> {
   const finished = async () => {
     const {items} = await master.api.get<Page<Build>>(`/builds?revision=${revision}`)
-    return items.find(({state}) => state === 'finished')
+    return items.find(
+      ({state, number}) => state === 'finished' && events.hasTold('build.finished', String(number)),
+    )
   }
   return until(`commit ${revision.slice(0, 12)} is built`, finished, {alive, withinMs: onceWithinMs})
 }
@@ -220,6 +241,7 @@ async function showLog(master: Master, build: Build): Promise<string> {
 /** What `ostler promote` does, and the schedule once a minute. */
 async function judge(master: Master): Promise<void> {
   const {verdict, reasons, candidate} = await master.api.post<Decision>('/promotions/stable/run')
+  if (verdict === 'current') return // It was quicker than we.
   const what = candidate === null ? '' : ` ${short(candidate)}`
   tell('promotion', `${verdict}${what}: ${reasons.join('; ')}`)
 }
@@ -237,8 +259,11 @@ async function afterDeaths(error: unknown): Promise<never> {
   throw error
 }
 
-/** Ctrl+C also reaches programs that we wait for; lets the signal come in after their failure. */
-const aTurn = () => sleep(10)
+/**
+ * Ctrl+C also reaches programs that we wait for; lets the signal come in after their failure. After a blocking call a
+ * timer counts from before it and would be over at once, so signals are looked for first.
+ */
+const aTurn = () => immediate().then(() => sleep(10))
 
 function deadline(): Promise<never> {
   return new Promise((_resolve, reject) => {
@@ -248,8 +273,8 @@ function deadline(): Promise<never> {
   })
 }
 
-function interruption(): {promise: Promise<never>; happened: () => boolean; end: () => void} {
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+/** Until the process is gone, so that an impatient Ctrl+C more does not cut the tidying short. */
+function interruption(): {promise: Promise<never>; happened: () => boolean} {
   let interrupt: () => void = () => undefined
   let happened = false
   const promise = new Promise<never>((_resolve, reject) => {
@@ -259,17 +284,10 @@ function interruption(): {promise: Promise<never>; happened: () => boolean; end:
     }
   })
   promise.catch(() => undefined)
-  for (const signal of signals) process.on(signal, interrupt)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
   // Nobody reads any more (`npm run demo | head`).
   process.stdout.on('error', interrupt)
-  return {
-    promise,
-    happened: () => happened,
-    end: () => {
-      for (const signal of signals) process.off(signal, interrupt)
-      process.stdout.off('error', interrupt)
-    },
-  }
+  return {promise, happened: () => happened}
 }
 
 const wordsOf = (error: unknown) => (error instanceof Error ? error.message : String(error))

@@ -14,24 +14,35 @@ import {tmpdir} from 'node:os'
 import {basename, dirname, join} from 'node:path'
 import Docker from 'dockerode'
 
-/** Docker's or Podman's API, when one answers; null otherwise. */
-export async function engine(): Promise<Docker | null> {
-  if (process.env['DOCKER_HOST']) return answering(new Docker())
-  const runtime = process.env['XDG_RUNTIME_DIR']
-  const usual = [
+/** Where an engine may listen, in the order in which a worker looks (worker/world/find-engine.ts). */
+export function engineSockets(): string[] {
+  const runtime = process.env['XDG_RUNTIME_DIR'] || `/run/user/${String(process.getuid?.() ?? 0)}`
+  return [
     '/var/run/docker.sock',
     '/run/podman/podman.sock',
-    ...(runtime ? [`${runtime}/podman/podman.sock`] : []),
-  ]
-  for (const socketPath of usual) {
-    const docker = existsSync(socketPath) ? await answering(new Docker({socketPath, timeout: 60_000})) : null
+    `${runtime}/docker.sock`,
+    `${runtime}/podman/podman.sock`,
+  ].filter((path) => existsSync(path))
+}
+
+/** Docker's or Podman's API, when one answers, the one that a worker would use; null otherwise. */
+export async function engine(): Promise<Docker | null> {
+  const {DOCKER_HOST, CONTAINER_HOST} = process.env
+  if (DOCKER_HOST) return answering(() => new Docker())
+  if (CONTAINER_HOST) return answering(() => atSocket(CONTAINER_HOST.replace(/^unix:(\/\/)?/, '')))
+  for (const socket of engineSockets()) {
+    const docker = await answering(() => atSocket(socket))
     if (docker) return docker
   }
   return null
 }
 
-async function answering(docker: Docker): Promise<Docker | null> {
+/** The engine at this socket, which may not answer. */
+export const atSocket = (socketPath: string): Docker => new Docker({socketPath, timeout: 60_000})
+
+async function answering(connect: () => Docker): Promise<Docker | null> {
   try {
+    const docker = connect()
     await docker.ping()
     return docker
   } catch {

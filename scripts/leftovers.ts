@@ -2,24 +2,25 @@
 // containers that mount it. The demo and the tests end them; the tests fail for them.
 import {readdirSync, readFileSync, readlinkSync, rmSync} from 'node:fs'
 import type Docker from 'dockerode'
-import {engine} from './engine.ts'
+import {atSocket, engine} from './engine.ts'
 
-export interface Leftover {
-  readonly kind: 'process' | 'container'
-  readonly id: string
-  readonly text: string
-}
+export type Leftover = {readonly id: string; readonly text: string} & (
+  {readonly kind: 'process'} | {readonly kind: 'container'; readonly remove: () => Promise<void>}
+)
 
-/** The processes and containers that still have to do with a folder. */
-export async function leftovers(folder: string): Promise<Leftover[]> {
-  return [...processesIn(folder), ...(await containersOn(folder))]
+/** The processes and containers that still have to do with a folder; the engines at these sockets are asked, too. */
+export async function leftovers(folder: string, sockets: readonly string[] = []): Promise<Leftover[]> {
+  const found = await engine()
+  const engines = [...(found ? [found] : []), ...sockets.map(atSocket)]
+  const containers = await Promise.all(engines.map((docker) => containersOn(folder, docker)))
+  return [...processesIn(folder), ...containers.flat()]
 }
 
 /** Ends all of them and removes the folder; answers what there was. Repeats, since a process may have just begun another. */
-export async function sweep(folder: string): Promise<Leftover[]> {
+export async function sweep(folder: string, sockets: readonly string[] = []): Promise<Leftover[]> {
   const swept: Leftover[] = []
   for (let round = 0; round < 5; round++) {
-    const left = await leftovers(folder)
+    const left = await leftovers(folder, sockets)
     if (left.length === 0) break
     swept.push(...left)
     for (const each of left) await end(each)
@@ -29,15 +30,7 @@ export async function sweep(folder: string): Promise<Leftover[]> {
 }
 
 async function end(leftover: Leftover): Promise<void> {
-  if (leftover.kind === 'container') {
-    await (
-      await engine()
-    )
-      ?.getContainer(leftover.id)
-      .remove({force: true})
-      .catch(() => undefined)
-    return
-  }
+  if (leftover.kind === 'container') return leftover.remove()
   try {
     process.kill(Number(leftover.id), 'SIGKILL')
   } catch {
@@ -82,11 +75,21 @@ function commandLine(pid: string): string {
   }
 }
 
-async function containersOn(folder: string): Promise<Leftover[]> {
-  const docker = await engine()
-  if (docker === null) return []
+async function containersOn(folder: string, docker: Docker): Promise<Leftover[]> {
   const all: Docker.ContainerInfo[] = await docker.listContainers({all: true}).catch(() => [])
   return all
-    .filter((each) => each.Mounts.some(({Source}) => Source === folder || Source.startsWith(`${folder}/`)))
-    .map((each) => ({kind: 'container', id: each.Id, text: `${each.Image} ${each.Names.join(' ')}`}))
+    .filter((each) => mounted(each).some((path) => path === folder || path.startsWith(`${folder}/`)))
+    .map(({Id, Image, Names}) => ({
+      kind: 'container',
+      id: Id,
+      text: `${Image} ${Names.join(' ')}`,
+      remove: async () => {
+        await docker
+          .getContainer(Id)
+          .remove({force: true})
+          .catch(() => undefined)
+      },
+    }))
 }
+
+const mounted = ({Mounts}: Docker.ContainerInfo): string[] => Mounts.map(({Source}) => Source)

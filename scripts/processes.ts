@@ -98,6 +98,8 @@ export interface MasterOptions {
   readonly databaseUrl?: string
   /** A free one without it. */
   readonly port?: number
+  /** The administrator's token, when another master of this database made it. */
+  readonly tokenFile?: string
   readonly env?: NodeJS.ProcessEnv
 }
 
@@ -124,7 +126,7 @@ export class Master {
     const database = options.databaseUrl === undefined ? {} : {OSTLER_DATABASE_URL: options.databaseUrl}
     const running = new Process('master', args, {env: {...options.env, ...database}})
     const url = `http://${listen}`
-    const tokenFile = join(options.stateDir, 'admin-token')
+    const tokenFile = options.tokenFile ?? join(options.stateDir, 'admin-token')
     await untilHealthy(running, url, tokenFile)
     return new Master(running, url, tokenFile)
   }
@@ -148,7 +150,8 @@ export class Master {
 }
 
 export interface WorkerOptions {
-  readonly master: string
+  /** One address, or several of which any will do. */
+  readonly master: string | readonly string[]
   readonly name: string
   readonly token: string
   readonly stateDir: string
@@ -169,7 +172,8 @@ export function startWorker(options: WorkerOptions): Process {
     `${key}=${value}`,
   ])
   const most = options.maxBuilds === undefined ? [] : ['--max-builds', String(options.maxBuilds)]
-  const args = ['worker', '--master', options.master, '--name', options.name, '--state-dir', options.stateDir]
+  const masters = [options.master].flat().flatMap((master) => ['--master', master])
+  const args = ['worker', ...masters, '--name', options.name, '--state-dir', options.stateDir]
   return new Process(
     `worker ${options.name}`,
     [...args, '--token-file', tokenFile, ...labels, ...most, ...(options.more ?? [])],
@@ -247,14 +251,16 @@ export function freePort(wanted = 0): Promise<number> {
 
 async function untilHealthy(running: Process, url: string, tokenFile: string): Promise<void> {
   try {
-    await until('the master answers', () => healthy(url, tokenFile), {everyMs: 20, alive: [running]})
+    await until('the master answers', () => healthy(running, url, tokenFile), {everyMs: 20, alive: [running]})
   } catch (error) {
     await running.kill()
     throw error
   }
 }
 
-async function healthy(url: string, tokenFile: string): Promise<true | null> {
+/** It says itself that it listens: whoever else had the port would answer, too. */
+async function healthy(running: Process, url: string, tokenFile: string): Promise<true | null> {
+  if (!running.lines.some((line) => line.includes(`listening at ${url}`))) return null
   const answer = await fetch(`${url}/healthz`).catch(() => null)
   await answer?.body?.cancel()
   return answer?.ok && existsSync(tokenFile) ? true : null

@@ -1,20 +1,27 @@
 // Makes this folder ready to run, from nothing but Node: checks Node's version, installs the packages when they are
 // missing or older than the lock file, and builds when a source has changed. Plain Node without packages, since it
 // runs before there are any. Used by the commands a newcomer types first: demo, test and bench.
-import {spawn} from 'node:child_process'
-import {accessSync, constants, existsSync, lstatSync, mkdtempSync, readFileSync, statSync} from 'node:fs'
-import {homedir, tmpdir, userInfo} from 'node:os'
+import {spawnSync} from 'node:child_process'
+import {existsSync, mkdtempSync, readFileSync} from 'node:fs'
+import {homedir, tmpdir} from 'node:os'
 import {join} from 'node:path'
-import {build, NotReady, recordInstalled, root, whyInstall} from './build.mjs'
+import {build, forgetInstalled, recordInstalled, removeInstalled, root, whyInstall} from './build.mjs'
+import {checkFolder, isWritable, NotReady, readable, whoami} from './place.mjs'
+import {watched} from './watched.mjs'
 
 export {NotReady}
 
 /** Installs and builds what is needed, telling `say` about it; rejects with NotReady when that cannot be done. */
 export async function ready(say = console.log) {
-  checkNode()
-  const why = whyInstall()
-  if (why) await install(why, say)
-  await build(say)
+  try {
+    checkNode()
+    checkGit()
+    const why = whyInstall()
+    if (why) await install(why, say)
+    await build(say)
+  } catch (error) {
+    throw readable(error)
+  }
 }
 
 /** Runs `work` after ready(); the process's exit code becomes what it answers, or 1 with a clear message. */
@@ -42,18 +49,41 @@ function checkNode() {
     )
 }
 
-async function install(why, say) {
-  checkWritable(why)
-  say(`Installing packages (${why}); this takes about a minute the first time.`)
-  const started = Date.now()
-  const {code, output} = await watched(npm(), installArguments, {
-    env: {...process.env, ...cacheForThisUser()},
-    tick: (seconds) => say(`  still installing, ${seconds} s`),
-  })
-  if (code !== 0) throw new NotReady(`${output.trim()}\n\n${whyInstallFailed(output)}`)
-  recordInstalled()
-  say(`  installed in ${Math.round((Date.now() - started) / 1000)} s`)
+function checkGit() {
+  if (spawnSync('git', ['--version'], {stdio: 'ignore'}).error)
+    throw new NotReady('git cannot be run, and Ostler needs it (on Debian: apt install git).')
 }
+
+async function install(why, say) {
+  checkFolder(why)
+  say(`Installing packages (${why}); this takes about a minute the first time.`)
+  const env = {...process.env, ...cacheForThisUser()}
+  await checkRegistry(env)
+  const {code, output, seconds} = await watched(npm(), installArguments, {
+    env,
+    tick: (passed) => say(`  still installing, ${passed} s`),
+  })
+  if (code !== 0 || diskFilledUp(output)) {
+    if (diskFilledUp(output)) removeInstalled()
+    else forgetInstalled()
+    throw new NotReady(whyInstallFailed(output))
+  }
+  recordInstalled()
+  say(`  installed in ${seconds} s`)
+}
+
+/** Asked once, before npm asks for hundreds of packages and again for each. A registry need not know this question. */
+async function checkRegistry(env) {
+  const quick = ['--fetch-retries=2', '--fetch-retry-mintimeout=1000', '--fetch-timeout=20000']
+  const {code, output} = await watched(npm(), ['ping', ...quick], {env, tick: () => undefined})
+  if (code !== 0 && noAnswer.test(output)) throw new NotReady(whyInstallFailed(output))
+}
+
+const noAnswer =
+  /spawn npm ENOENT|ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|TIMEDOUT|ENETUNREACH|EHOSTUNREACH|timeout/
+
+/** npm counts a file that it could not unpack as a warning, and ends with 0. */
+const diskFilledUp = (output) => /TAR_ENTRY_ERROR|ENOSPC|EDQUOT/.test(output)
 
 // No install scripts: nothing here needs one, and the build follows anyway. `include=dev` since NODE_ENV may say production.
 const installArguments = [
@@ -66,35 +96,37 @@ const installArguments = [
 ]
 
 function whyInstallFailed(output) {
-  if (/EBADENGINE|Unsupported engine/.test(output))
-    return `npm refused this Node (${process.versions.node}); see the line above for what it wants.`
-  if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|network/i.test(output))
-    return 'npm could not reach its registry. The first run needs the network (a proxy is set with `npm config set proxy`); later ones do not.'
-  if (/EACCES|EROFS|EPERM/.test(output))
-    return `npm could not write; check who owns ${root} (you are ${whoami()}).`
-  if (/ENOSPC/.test(output)) return 'The disk is full: the packages need about 400 MB.'
-  return 'npm ci failed; its own words are above.'
+  const sentence = knownFailures.find(([words]) => words.test(output))?.[1]()
+  if (!sentence) return `${output.trim()}\n\nnpm ci failed; its own words are above.`
+  const own = output.split('\n').find((line) => /^npm (ERR!|error) (?!code|errno|syscall)/.test(line))
+  return own ? `${sentence}\n(${own})` : sentence
 }
 
-function checkWritable(why) {
-  const places = [root, join(root, 'node_modules'), join(root, 'dist')].filter((place) => existsSync(place))
-  for (const place of places) {
-    try {
-      accessSync(place, constants.W_OK)
-    } catch (error) {
-      const owner = statSync(place).uid
-      throw new NotReady(
-        error.code === 'EROFS'
-          ? `${place} is on a read-only file system. Clone the repository to a place that can be written.`
-          : `${place} cannot be written by ${whoami()} (it belongs to user id ${owner}). Make a clone of your own.`,
-      )
-    }
-  }
-  if (existsSync(join(root, 'node_modules')) && lstatSync(join(root, 'node_modules')).isSymbolicLink())
-    throw new NotReady(
-      `node_modules is a link, so its packages are somebody else's to install (${why}): run npm ci where it leads.`,
-    )
-}
+const knownFailures = [
+  [/spawn npm ENOENT/, () => 'npm is not installed (on Debian: apt install npm).'],
+  [
+    /EBADENGINE|Unsupported engine/,
+    () => `A package does not run on this Node (${process.versions.node}): use the newest Node 20, 22 or 24.`,
+  ],
+  [
+    /ENOSPC|EDQUOT|TAR_ENTRY_ERROR/,
+    () => `The disk filled up under ${root} or npm's cache: make room for the packages, about 600 MB in all.`,
+  ],
+  [
+    /SELF_SIGNED_CERT|UNABLE_TO_(GET_ISSUER|VERIFY)|CERT_/,
+    () =>
+      "npm does not trust its registry's certificate: name the right one with `npm config set cafile FILE`.",
+  ],
+  [
+    /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|TIMEDOUT|ENETUNREACH|EHOSTUNREACH|timeout|network/i,
+    () =>
+      'npm could not reach its registry: the first run needs the network (a proxy is set with `npm config set proxy URL`); later ones do not.',
+  ],
+  [
+    /EACCES|EROFS|EPERM/,
+    () => `npm could not write: look who owns ${root} and npm's cache (you are ${whoami()}).`,
+  ],
+]
 
 /** npm wants a cache folder; users such as `nobody` have no home for it. */
 function cacheForThisUser() {
@@ -103,47 +135,8 @@ function cacheForThisUser() {
   return {npm_config_cache: mkdtempSync(join(tmpdir(), 'ostler-npm-'))}
 }
 
-function isWritable(folder) {
-  try {
-    accessSync(folder, constants.W_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
-function whoami() {
-  try {
-    return userInfo().username
-  } catch {
-    return `user id ${process.getuid()}`
-  }
-}
-
 /** The npm that runs us, or the one on the search path. */
 function npm() {
   const path = process.env.npm_execpath
   return path && /\.c?js$/.test(path) && existsSync(path) ? [process.execPath, path] : ['npm']
-}
-
-/** Runs a program, keeping its output and telling `tick` every ten seconds that it still runs. */
-function watched([file, ...first], rest, {env, tick}) {
-  return new Promise((resolve) => {
-    const started = Date.now()
-    const child = spawn(file, [...first, ...rest], {cwd: root, env, stdio: ['ignore', 'pipe', 'pipe']})
-    let output = ''
-    const keep = (chunk) => (output += chunk)
-    child.stdout.on('data', keep)
-    child.stderr.on('data', keep)
-    const timer = setInterval(() => tick(Math.round((Date.now() - started) / 1000)), 10_000)
-    const settle = (code) => {
-      clearInterval(timer)
-      resolve({code, output})
-    }
-    child.on('error', (error) => {
-      keep(error.code === 'ENOENT' ? 'npm is not installed (on Debian: apt install npm).' : error.message)
-      settle(1)
-    })
-    child.on('close', settle)
-  })
 }

@@ -4,7 +4,8 @@ import {hands} from './commands/perform.ts'
 import {readOptions, type WorkerOptions} from './options.ts'
 import {protocolNewest, protocolOldest, type Hello} from './protocol/messages.ts'
 import {Disk} from './world/disk.ts'
-import {Engine} from './world/engine.ts'
+import type {Engine} from './world/engine.ts'
+import {findEngine} from './world/find-engine.ts'
 import {Link} from './world/link.ts'
 import {note} from './world/print.ts'
 import {openState} from './world/state.ts'
@@ -17,39 +18,52 @@ const lastWordsMs = 5000
 export async function main(argv: readonly string[]): Promise<number> {
   const options = readOptions(argv)
   if (typeof options === 'number') return options
-  const {stateDir, name, master, token, maxBuilds, minFreeBytes} = options
+  const {stateDir, name, masters, token, maxBuilds, minFreeBytes} = options
   const state = openState(stateDir)
   if ('problem' in state) return (process.stderr.write(`ostler worker: ${state.problem}\n`), 2)
 
-  const engine = options.engineSocket === 'none' ? null : await Engine.find(options.engineSocket)
+  const search = await findEngine(options.engineSocket)
+  const {engine} = search
+  const whyNoEngine = 'why' in search ? search.why : ''
   const supervisors = new HostSupervisors(stateDir, state.script)
   const workspaces = new Workspaces(stateDir)
   const disk = new Disk(stateDir)
   const workspacePath = (workspace: string): string => workspaces.path(workspace)
-  const place = {worker: name, state: state.id, script: state.script, supervisors, engine, workspacePath}
-  const tools = {place, store: {master, token}, hands}
-  const attempts = new Attempts(stateDir, tools, workspaces, disk, {maxBuilds, minFreeBytes})
+  const place = {
+    worker: name,
+    state: state.id,
+    script: state.script,
+    supervisors,
+    engine,
+    whyNoEngine,
+    workspacePath,
+  }
+  let end: (code: number) => void = () => undefined
+  const link: Link = new Link({
+    masters,
+    token,
+    hello: () => helloOf(options, {instance: state.id, engine, disk, attempts}),
+    freeBytes: () => disk.freeBytes(),
+    onWelcome: (welcome) => attempts.welcome(welcome),
+    onMessage: (message) => attempts.hear(message),
+    onHopeless: (code) => end(code),
+  })
+  const store = {master: () => link.master, token}
+  const attempts = new Attempts(stateDir, {place, store, hands}, workspaces, disk, {maxBuilds, minFreeBytes})
   attempts.find()
   const swept = (await engine?.sweep(state.id, attempts.fences)) ?? 0
   note('worker.start', {
     name,
-    master,
+    masters: masters.join(' '),
     stateDir,
     engine: engine?.name ?? 'none',
+    ...('at' in search ? {at: search.at} : {why: search.why}),
     held: attempts.fences.size,
     swept,
   })
 
   const code = await new Promise<number>((resolve) => {
-    const link = new Link({
-      master,
-      token,
-      hello: () => helloOf(options, engine, disk, attempts),
-      freeBytes: () => disk.freeBytes(),
-      onWelcome: (welcome) => attempts.welcome(welcome),
-      onMessage: (message) => attempts.hear(message),
-      onHopeless: resolve,
-    })
+    end = resolve
     attempts.goOn(link)
     link.dial()
     const stop = async (endsBuilds: boolean): Promise<void> => {
@@ -69,14 +83,18 @@ export async function main(argv: readonly string[]): Promise<number> {
 
 function helloOf(
   {name, labels, maxBuilds, minFreeBytes}: WorkerOptions,
-  engine: Engine | null,
-  disk: Disk,
-  attempts: Attempts,
+  {
+    instance,
+    engine,
+    disk,
+    attempts,
+  }: {instance: string; engine: Engine | null; disk: Disk; attempts: Attempts},
 ): Hello {
   return {
     say: 'hello',
     protocols: [protocolOldest, protocolNewest],
     worker: name,
+    instance,
     version: '0.1.0',
     labels: {...labels},
     maxBuilds,

@@ -4,8 +4,8 @@ import {resolve} from 'node:path'
 import {Command, CommanderError} from 'commander'
 
 export interface WorkerOptions {
-  /** Without a final slash. */
-  readonly master: string
+  /** Each without a final slash. */
+  readonly masters: readonly string[]
   readonly name: string
   readonly token: string
   readonly stateDir: string
@@ -19,7 +19,11 @@ export interface WorkerOptions {
 export function readOptions(argv: readonly string[]): WorkerOptions | number {
   const command = new Command('ostler worker')
     .description('Runs a worker: it connects to a master and builds what it is offered.')
-    .requiredOption('--master <url>', 'the master, such as https://ci.example.org')
+    .requiredOption(
+      '--master <url>',
+      'the master, such as https://ci.example.org; given more than once, the worker uses any and moves on when one goes',
+      collect,
+    )
     .requiredOption('--name <name>', "this worker's name, as the master knows it")
     .requiredOption('--state-dir <dir>', 'where workspaces and journals are kept')
     .option('--label <key=value>', 'something this worker can; may be given more than once', collect, [])
@@ -28,7 +32,7 @@ export function readOptions(argv: readonly string[]): WorkerOptions | number {
     .option('--min-free <bytes>', 'free space below which new builds are declined, such as 256MiB', '256MiB')
     .option(
       '--engine-socket <path>',
-      'the socket of Docker or Podman (else DOCKER_HOST, else the usual places); "none" uses none',
+      'the socket of Docker or Podman (else DOCKER_HOST or CONTAINER_HOST, else the usual places); "none" uses none',
     )
     .addHelpText('after', afterHelp)
     .exitOverride()
@@ -46,7 +50,7 @@ SIGTERM ends the worker and leaves its builds running: the next start goes on wi
 and the master has them tried again. Exit codes: 0 stopped, 2 wrong usage or a master of another protocol, 3 the token was refused.`
 
 interface Raw {
-  readonly master: string
+  readonly master: readonly string[]
   readonly name: string
   readonly stateDir: string
   readonly label: readonly string[]
@@ -61,8 +65,8 @@ function checked(raw: Raw): WorkerOptions | number {
   const maxBuilds = Number(raw.maxBuilds)
   const minFreeBytes = bytesOf(raw.minFree)
   const token = tokenOf(raw, problems)
-  if (!/^https?:\/\/[^/]/.test(raw.master))
-    problems.push(`--master: "${raw.master}" is no http or https address`)
+  for (const master of raw.master)
+    if (!/^https?:\/\/[^/]/.test(master)) problems.push(`--master: "${master}" is no http or https address`)
   if (!/^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$/.test(raw.name))
     problems.push(`--name: "${raw.name}" is no worker name`)
   if (!Number.isInteger(maxBuilds) || maxBuilds < 1 || maxBuilds > 1000)
@@ -74,7 +78,7 @@ function checked(raw: Raw): WorkerOptions | number {
   for (const problem of problems) process.stderr.write(`ostler worker: ${problem}\n`)
   if (problems.length > 0 || minFreeBytes === null) return 2
   return {
-    master: raw.master.replace(/\/+$/, ''),
+    masters: [...new Set(raw.master.map((master) => master.replace(/\/+$/, '')))],
     name: raw.name,
     token,
     stateDir: resolve(raw.stateDir),
@@ -99,7 +103,7 @@ function tokenOf({tokenFile}: Raw, problems: string[]): string {
   }
 }
 
-const collect = (value: string, before: readonly string[]): string[] => [...before, value]
+const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]
 
 function labelOf(label: string): [string, string] {
   const at = label.indexOf('=')

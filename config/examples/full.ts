@@ -28,6 +28,7 @@ export default defineConfig({
       url: 'https://git.example.org/launchpad',
       branches: ['master', 'db-devel'],
       credentials: {user: 'ostler', password: secret('launchpad-token')},
+      pushCredentials: {user: 'ostler-promoter', password: secret('launchpad-push-token')},
     }),
     webhookSource({name: 'forge', dialect: 'github', secret: secret('forge-hook'), wakes: 'launchpad'}),
   ],

@@ -18,7 +18,7 @@ export const defineRule = <S extends z.ZodObject>(kind: RuleKind<S>): RuleKind<S
 export const ruleOptions = () => ({
   name: thingName().describe('Its name.'),
   source: thingName().describe(
-    'The git source whose branches these are; its credentials must be allowed to push.',
+    'The git source whose branches these are; its pushCredentials must be allowed to push.',
   ),
   from: branchName().describe('The branch that is carried.'),
   to: branchName().describe('The branch that moves.'),

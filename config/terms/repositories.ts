@@ -1,6 +1,6 @@
 // Where a repository is, and what opens it.
 import {z} from 'zod'
-import type {GitSource} from '../config.ts'
+import type {Credentials} from '../config.ts'
 import {secretRef} from './secrets.ts'
 
 const remote = /^(?:(?:https?|ssh|git|file):\/\/[^\s]+|\/[^\s]*|[A-Za-z0-9._-]+@[A-Za-z0-9._-]+:[^\s]+)$/
@@ -28,6 +28,19 @@ export const repositoryUrl = () =>
       if (message !== null) context.addIssue({code: 'custom', message, input: text})
     })
 
+// HOST KEYTYPE BASE64, perhaps with a marker before it; comments and empty lines as they come out of ssh-keyscan.
+const hostKey = /^(?:@[a-z-]+ )?[^\s@#]\S* [a-z0-9@.-]+ [A-Za-z0-9+/=]{20,}(?: .*)?$/
+const remark = /^\s*(?:#.*)?$/
+
+const knownHosts = () => {
+  const error = 'expected lines such as "git.example.org ssh-ed25519 AAAA...", which ssh-keyscan prints'
+  const isKnownHosts = (text: string) => {
+    const lines = text.split(/\r?\n/).filter((line) => !remark.test(line))
+    return lines.length > 0 && lines.every((line) => hostKey.test(line))
+  }
+  return z.string({error}).max(100_000, {error}).refine(isKnownHosts, {error})
+}
+
 /** What opens a repository. */
 export const credentials = () =>
   z.strictObject(
@@ -45,9 +58,18 @@ export const credentials = () =>
         .nullable()
         .prefault(null)
         .describe("`{secret: NAME}` of a private key file's content for ssh."),
+      knownHosts: knownHosts()
+        .nullable()
+        .prefault(null)
+        .describe(
+          "The ssh server's keys, as `ssh-keyscan` prints them. `null`: the key seen first is kept, and another one refused.",
+        ),
     },
     {error: 'expected credentials such as {user: ostler, password: {secret: NAME}}'},
   )
 
 /** What opens a repository that is open to all. */
-export const noCredentials: GitSource['credentials'] = {user: null, password: null, sshKey: null}
+export const noCredentials: Credentials = {user: null, password: null, sshKey: null, knownHosts: null}
+
+/** Whether credentials hold anything that only some may know. */
+export const areSecret = ({password, sshKey}: Credentials): boolean => password !== null || sshKey !== null

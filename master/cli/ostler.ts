@@ -1,7 +1,7 @@
 // The `ostler` command: one file per verb in `verbs/`. `ostler worker` is the worker's own program (see bin/).
 import {Command, CommanderError} from 'commander'
-import {readFileSync} from 'node:fs'
 import {Ending, exits, type Exit} from './exits.ts'
+import {ownVersion} from './own-version.ts'
 import {sayError} from './print.ts'
 import {verbs} from './verbs/index.ts'
 
@@ -36,9 +36,4 @@ export async function main(argv: readonly string[]): Promise<Exit> {
     sayError(`ostler: ${error.message}`)
     return error.exit
   }
-}
-
-function ownVersion(): string {
-  const manifest = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(manifest) as {version: string}).version
 }

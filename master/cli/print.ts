@@ -11,6 +11,7 @@ const pc = picocolors.createColors(wanted)
 const paint: Readonly<Record<string, (text: string) => string>> = {
   success: pc.green,
   connected: pc.green,
+  alive: pc.green,
   done: pc.green,
   promote: pc.green,
   current: pc.green,
@@ -25,6 +26,7 @@ const paint: Readonly<Record<string, (text: string) => string>> = {
   failure: pc.red,
   refuse: pc.red,
   lost: pc.red,
+  silent: pc.red,
   exception: pc.magenta,
   cancelled: pc.magenta,
   running: pc.cyan,
@@ -38,6 +40,9 @@ export const coloured = (word: string): string =>
 export const say = (text: string): void => void process.stdout.write(`${text}\n`)
 export const sayError = (text: string): void => void process.stderr.write(`${text}\n`)
 export const sayJson = (value: unknown): void => say(JSON.stringify(value, null, 2))
+
+/** `1 log`, `2 logs`. */
+export const plural = (n: number, word: string): string => `${n} ${word}${n === 1 ? '' : 's'}`
 
 /** One line without anything that a terminal would obey. */
 export const plain = (text: string): string =>

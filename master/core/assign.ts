@@ -20,7 +20,21 @@ export interface PendingRequest {
 export interface Hold {
   readonly by: string
   readonly reason: string
+  /** When it ends by itself, as the API writes times. */
+  readonly until?: string | null
 }
+
+/** A worker kept away from work for a while, since it failed again and again. */
+export interface Quarantine {
+  readonly reason: string
+  readonly until: string
+}
+
+/** After how many failures in a row a worker is kept away, for how long at first, and at most: it doubles each time. */
+export const quarantineRule = {after: 3, firstMs: 60_000, mostMs: 3_600_000}
+
+/** A worker whose clock is further off than this gets no work, in milliseconds: its times would mislead people. */
+export const skewMostMs = 60_000
 
 export interface WorkerState {
   readonly name: string
@@ -33,6 +47,9 @@ export interface WorkerState {
   readonly here: boolean
   readonly paused: Hold | null
   readonly draining: Hold | null
+  readonly quarantine: Quarantine | null
+  /** How far its clock is ahead of the master's, in milliseconds. */
+  readonly skewMs: number
   readonly freeBytes: number | null
   /** Its own limit of free disk, in bytes; null for one that told none. */
   readonly minFreeBytes: number | null
@@ -94,8 +111,7 @@ function place(
 ): WorkerState | readonly Wait[] {
   const known = scene.builders.get(request.builder)
   if (!known) return [{code: 'no-builder', text: `no builder ${request.builder} is configured any more`}]
-  if (known.paused)
-    return [{code: 'paused', text: `builder paused by ${known.paused.by}: ${known.paused.reason}`}]
+  if (known.paused) return [{code: 'paused', text: `builder ${holdText(known.paused)}`}]
   if (request.notBefore !== null && request.notBefore > scene.now)
     return [{code: 'not-before', text: `tried again at ${clockText(request.notBefore)}`}]
   const {fitting, lacks} = fit(known.builder, scene.workers)
@@ -137,16 +153,29 @@ function fit(builder: Builder, workers: readonly WorkerState[]): {fitting: Worke
 
 function hindrance(worker: WorkerState, running: ReadonlyMap<string, number>): Wait | null {
   if (!worker.connected) return {code: 'offline', text: `${worker.name} is not connected`}
-  if (worker.paused)
-    return {code: 'paused', text: `${worker.name} paused by ${worker.paused.by}: ${worker.paused.reason}`}
+  if (worker.paused) return {code: 'paused', text: `${worker.name} ${holdText(worker.paused)}`}
   if (worker.draining)
     return {code: 'draining', text: `${worker.name} is being drained by ${worker.draining.by}`}
+  if (worker.quarantine)
+    return {
+      code: 'quarantine',
+      text: `${worker.name} is kept away until ${worker.quarantine.until}: ${worker.quarantine.reason}`,
+    }
+  if (Math.abs(worker.skewMs) > skewMostMs)
+    return {code: 'clock', text: `${worker.name}’s clock is ${skewText(worker.skewMs)}`}
   if (worker.freeBytes !== null && worker.freeBytes < (worker.minFreeBytes ?? freeBytesFloor))
     return {code: 'disk', text: `${worker.name} has too little free disk`}
   if (room(worker, running) <= 0)
     return {code: 'busy', text: `${worker.name} is busy (${String(worker.maxBuilds)} at once)`}
   return null
 }
+
+const holdText = ({by, reason, until}: Hold) =>
+  `paused by ${by}${until ? ` until ${until}` : ''}${reason === '' ? '' : `: ${reason}`}`
+
+/** How a clock is off, in words. */
+export const skewText = (skewMs: number): string =>
+  `${String(Math.round(Math.abs(skewMs) / 1000))} s ${skewMs > 0 ? 'ahead' : 'behind'}`
 
 /** At most three reasons by name, then how many more. */
 function summarize(reasons: readonly Wait[]): readonly Wait[] {

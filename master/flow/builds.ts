@@ -4,16 +4,16 @@ import {combineCrc} from '../core/crc.ts'
 import {JournalGap, fold} from '../core/apply.ts'
 import type {AttemptState, Changes, LogChange, Numbered} from '../core/apply.ts'
 import type {StoredLog} from '../world/logs.ts'
+import {masterDeadMs} from '../world/store/masters.ts'
 import type {World} from '../world/world.ts'
 import {Planned} from './planned.ts'
+import {tendRivals} from './rivals.ts'
 import type {Stage} from './river.ts'
 import type {Report, Sessions} from './sessions.ts'
 
 /** How many reports one transaction carries at most. */
 const batchMax = 2_000
 const sweepMs = 5_000
-/** A master unheard for this long, in milliseconds, has lost its workers' connections. */
-const masterDeadMs = 20_000
 /** How long a worker may be away, in milliseconds, before its builds are tried elsewhere. */
 export const workerGraceMs = 10 * 60_000
 
@@ -26,6 +26,14 @@ export function builds(world: World, sessions: Sessions, graceMs = workerGraceMs
   world.bells.on('cancels', () => {
     wished = true
   })
+  let tending = Promise.resolve()
+  /** Beside the stage: it may wait for a worker that does not answer. */
+  const tend = () => {
+    tending = tending
+      .then(() => tendRivals(world, sessions.open))
+      .catch((error: unknown) => world.say.warn({err: error}, 'other masters could not be answered'))
+  }
+  world.bells.on('workers', tend)
   return {
     name: 'builds',
     hears: ['builds', 'cancels'],
@@ -39,6 +47,7 @@ export function builds(world: World, sessions: Sessions, graceMs = workerGraceMs
         await carryOutCancels(world, sessions)
       }
       if (due) {
+        tend()
         await sweep(world, sessions, graceMs)
         sweptAt = performance.now()
       }
@@ -136,8 +145,7 @@ async function recordReports(
   for (const {state, applied} of changes)
     if (standing.has(state.attempt))
       sessions.tell(state.worker, {say: 'applied', attempt: state.attempt, upTo: applied})
-    // Recorded by another master meanwhile: silence would leave the worker waiting for ever.
-    else sessions.resync(state.worker, 'another master recorded this attempt')
+    else sessions.resync(state.worker, elsewhere)
   planned.forget(changes.filter(({ended}) => ended !== null).map(({state}) => state.attempt))
   ringAfter(world, changes)
 }
@@ -180,13 +188,16 @@ function foldReports(
 
 const rowKey = (change: Changes, log: LogChange) => `${change.state.attempt}/${String(log.step)}/${log.name}`
 
+/** What was taken and not recorded is not waited for: the worker dials again, and both say where they stand. */
+const elsewhere = 'another master records this attempt'
+
 /**
  * Whether the rows of all its logs are as they were when the attempt was read. Else another master records it now, since
- * its worker has moved there: then not a byte may be written here.
+ * its worker has moved there, or is just making a row: then not a byte may be written here, and none passed over.
  */
 function isOurs(sessions: Sessions, change: Changes, rows: ReadonlyMap<string, LogRow>): boolean {
   if ([...change.logs.values()].every((log) => rows.has(rowKey(change, log)))) return true
-  sessions.resync(change.state.worker, 'another master records this attempt')
+  sessions.resync(change.state.worker, elsewhere)
   return false
 }
 
@@ -252,9 +263,7 @@ async function carryOutCancels(world: World, sessions: Sessions): Promise<void> 
 
 /** What no message tells: beats to write down, masters and workers that fell silent, offers nobody answered. */
 async function sweep(world: World, sessions: Sessions, graceMs: number): Promise<void> {
-  const outdated = await world.ledger.writeBeats(world.store, world.master, sessions.takeBeats())
-  for (const {worker, session} of outdated)
-    sessions.end(worker, session, 'there is a newer session of this worker')
+  await world.ledger.writeBeats(world.store, world.master, sessions.takeBeats())
   await sessions.settleEnds()
   const graces = Object.fromEntries(
     world
@@ -264,13 +273,20 @@ async function sweep(world: World, sessions: Sessions, graceMs: number): Promise
       ),
   )
   const moved = await world.store.transaction(async (tx) => {
-    await world.ledger.disownWorkers(tx, masterDeadMs)
+    await world.ledger.disownWorkers(tx, world.master, masterDeadMs)
     const lost = await world.ledger.loseWorkers(tx, graceMs, graces)
     for (const {attempt, worker} of lost)
       await world.ledger.retry(tx, [attempt], `${worker} was not heard of for too long`)
     const late = await world.ledger.unanswered(tx)
-    await world.ledger.withdraw(tx, late, 0)
-    return lost.length + late.length
+    await world.ledger.withdraw(
+      tx,
+      late.map(({attempt}) => attempt),
+      0,
+    )
+    const mute = [...new Set(late.map(({worker}) => worker))]
+    await world.ledger.blame(tx, mute, 'an offer was not answered in time')
+    const ended = await world.ledger.endHolds(tx)
+    return lost.length + late.length + ended
   })
   if (moved > 0) for (const bell of ['claims', 'events', 'reports'] as const) world.bells.ring(bell)
 }

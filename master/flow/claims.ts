@@ -63,7 +63,7 @@ async function look(world: World, sessions: Sessions, whole: boolean): Promise<L
   const {builders: configured} = world.settings().config
   const [paused, workers] = await Promise.all([
     world.ledger.pausedBuilders(world.store),
-    world.ledger.workerStates(world.store, sessions.here),
+    world.ledger.workerStates(world.store, world.master, sessions.here),
   ])
   const room = workers.reduce((sum, worker) => sum + Math.max(0, worker.maxBuilds - worker.running), 0)
   const depths = configured.map(({name, collapseRequests}) => ({
@@ -115,7 +115,10 @@ const identity = (opened: Opened) => ({id: opened.build, number: opened.number})
 async function offer(world: World, sessions: Sessions, {attempt, worker, plan}: Opening): Promise<void> {
   try {
     const secrets = await world.settings().secrets.readAll(plan.secrets)
-    sessions.offer(worker, {attempt, deadlineMs: acceptMs, plan, secrets})
+    if (sessions.offer(worker, {attempt, deadlineMs: acceptMs, plan, secrets})) return
+    // It went between the look and the offer.
+    await world.store.transaction((tx) => world.ledger.withdraw(tx, [attempt], 0))
+    world.bells.ring('claims')
   } catch (error) {
     const summary = (error as Error).message
     await world.store.transaction((tx) =>

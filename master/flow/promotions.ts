@@ -42,7 +42,7 @@ export interface RunOptions {
   readonly rule?: string
 }
 
-const heldMs = 10_000
+const heldMs = 2_000
 /** How long a push that the server refused is not tried again by itself. */
 const refusedRestMs = 60 * 60_000
 const automatic = new Set(['schedule', 'build'])
@@ -101,8 +101,8 @@ async function runSource(
         rules,
       )
     })
-    // A master that died may hold the lease for a while yet.
-    if (!reports) setTimeout(() => world.bells.ring('promotions'), heldMs).unref()
+    // The other's work may be older than this bell, and a master that died holds the lease for a while yet.
+    if (!reports) setTimeout(() => world.bells.ringHere('promotions'), heldMs).unref()
     return reports ?? rules.map((rule) => unstored(rule, 'wait', 'another master is promoting now'))
   } catch (error) {
     const because = words(error)

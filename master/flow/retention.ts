@@ -10,9 +10,11 @@ import {
   markGone,
   removeBuilds,
   removeNotes,
+  retentionLease,
   type EventReader,
 } from '../world/store/retention.ts'
 import type {World} from '../world/world.ts'
+import {packing} from './packing.ts'
 import {reportedEvents} from './reports.ts'
 import type {Stage} from './river.ts'
 import {scheduledEvents} from './schedules.ts'
@@ -33,7 +35,7 @@ export function retention(world: World): Stage {
     hears: ['config'],
     slowTickMs: hourMs,
     async run() {
-      await whileHolding(world.store, world.master, 'retention', (guard) => clear(world, guard))
+      await whileHolding(world.store, world.master, retentionLease, (guard) => clear(world, guard))
       return null
     },
   }
@@ -57,7 +59,7 @@ async function clear(world: World, guard: Guard): Promise<void> {
   await world.artifacts.sweep((hashes) => keptContents(world.store, hashes), youngMs)
   await world.store.transaction(async (tx) => {
     await guard(tx)
-    await removeNotes(tx, readers)
+    await removeNotes(tx, world.logs.packs ? [...readers, packing] : readers)
   })
   if (total.builds + total.logs + total.artifacts > 0)
     world.say.info(total, 'removed what is older than the configuration keeps')

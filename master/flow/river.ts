@@ -31,7 +31,7 @@ export interface Flow {
   stop(): Promise<void>
 }
 
-const patienceMs = {first: 500, most: 30_000}
+const patienceMs = {first: 500, most: 5_000}
 
 /** Runs each stage in its own loop, woken by its bells. A stage that fails says so and is tried again, ever later. */
 export function flow(stages: readonly Stage[], bells: Bells, say: Say): Flow {
@@ -52,7 +52,8 @@ function startStage(stage: Stage, bells: Bells, say: Say): Flow {
   let failures = 0
   const ring = () => {
     rung = true
-    wake()
+    // A bell must not make a failing stage spin: it is heard when the pause is over.
+    if (failures === 0) wake()
   }
   const silence = stage.hears.map((bell) => bells.on(bell, ring))
   const sleep = (ms: number) =>
@@ -63,7 +64,7 @@ function startStage(stage: Stage, bells: Bells, say: Say): Flow {
         resolve()
       }
     })
-  const isWanted = () => rung
+  const mayRest = () => !stopped && (failures > 0 || !rung)
   const look = async (): Promise<number> => {
     try {
       const again = await stage.run()
@@ -72,10 +73,13 @@ function startStage(stage: Stage, bells: Bells, say: Say): Flow {
       trouble = null
       return Math.max(0, Math.min(again ?? stage.slowTickMs, stage.slowTickMs))
     } catch (error) {
-      const pause = Math.min(patienceMs.first * 2 ** failures++, patienceMs.most)
+      const pause = Math.min(patienceMs.first * 2 ** failures, patienceMs.most)
+      const before = trouble
       trouble = `stage ${stage.name}: ${(error as Error).message}`
-      say.error({stage: stage.name, err: error, againMs: pause}, 'stage failed')
-      rung = false // a bell must not make a failing stage spin
+      // The same words again and again would bury what else happens.
+      if (trouble !== before || failures % 60 === 0)
+        say.error({stage: stage.name, err: error, againMs: pause}, 'stage failed')
+      failures++
       return pause
     }
   }
@@ -83,7 +87,7 @@ function startStage(stage: Stage, bells: Bells, say: Say): Flow {
     while (!stopped) {
       rung = false
       const pause = await look()
-      if (!isWanted()) await sleep(pause)
+      if (mayRest()) await sleep(pause)
     }
   }
   const done = loop()
@@ -91,7 +95,6 @@ function startStage(stage: Stage, bells: Bells, say: Say): Flow {
     troubles: () => (trouble === null ? [] : [trouble]),
     async stop() {
       stopped = true
-      rung = true
       for (const quiet of silence) quiet()
       wake()
       await done

@@ -10,6 +10,7 @@ import type {
 import {protocolNewest, protocolOldest} from '../../worker/protocol/messages.ts'
 import type {Attached, Refused, Session, WorkerDesk} from '../world/desk.ts'
 import type {Beat} from '../world/store/workers.ts'
+import {hasRival, type OpenSession} from './rivals.ts'
 import type {OpenAttempt} from '../world/store/attempts.ts'
 import type {World} from '../world/world.ts'
 
@@ -66,6 +67,15 @@ export class Sessions implements WorkerDesk {
     return new Set(this.#connected.keys())
   }
 
+  /** Every session of this master. */
+  get open(): readonly OpenSession[] {
+    return [...this.#connected].map(([worker, {session, number}]) => ({
+      worker,
+      session: number,
+      way: session,
+    }))
+  }
+
   /** Tells a worker something; false when it is not connected here, and then the next hello settles it. */
   tell(worker: string, message: MasterMessage): boolean {
     const connected = this.#connected.get(worker)
@@ -80,11 +90,6 @@ export class Sessions implements WorkerDesk {
   /** Ends a session whose two sides disagree: the worker dials again and both say where they stand. */
   resync(worker: string, reason: string): void {
     this.#connected.get(worker)?.session.close(1008, reason.slice(0, 120))
-  }
-
-  /** Ends a session, unless the worker has another one here by now. */
-  end(worker: string, session: string, reason: string): void {
-    if (this.#connected.get(worker)?.number === session) this.resync(worker, reason)
   }
 
   /** Takes the oldest reports out of the queue, at most `count`. */
@@ -116,6 +121,7 @@ export class Sessions implements WorkerDesk {
   async attach(hello: Hello, session: Session): Promise<Attached | Refused> {
     const protocol = Math.min(protocolNewest, hello.protocols[1])
     if (protocol < Math.max(protocolOldest, hello.protocols[0])) return refuseProtocol(hello)
+    if (await hasRival(this.#world, hello)) return refuseName(hello)
     const skewMs = hello.now - Date.now()
     const configured = this.#world.settings().config.workers.find((worker) => worker.name === hello.worker)
     const {number, attempts, missing} = await this.#world.store.transaction(async (tx) => {
@@ -126,8 +132,17 @@ export class Sessions implements WorkerDesk {
         labels: {...hello.labels, ...configured?.labels},
         maxBuilds: configured?.maxBuilds ?? hello.maxBuilds,
       })
-      const open = await this.#world.ledger.openAttemptsOf(tx, hello.worker)
       const held = new Map(hello.attempts.map((attempt) => [attempt.attempt, attempt]))
+      const known = await this.#world.ledger.openAttemptsOf(tx, hello.worker)
+      // What the worker was told is recorded is gone: the database was set back (a restored backup, a power cut). The
+      // worker does not have those entries any more either, so the attempt cannot be completed.
+      const behind = known.filter((one) => one.applied < (held.get(one.attempt)?.applied ?? 0))
+      await this.#world.ledger.retry(
+        tx,
+        behind.map(({attempt}) => attempt),
+        'the database was set back to before what was recorded of it',
+      )
+      const open = known.filter((one) => !behind.includes(one))
       const missing = open.filter(({attempt}) => !held.has(attempt))
       return {number: session, attempts: hello.attempts.map(({attempt}) => standing(attempt, open)), missing}
     })
@@ -139,8 +154,7 @@ export class Sessions implements WorkerDesk {
       {worker: hello.worker, version: hello.version, engine: hello.engine},
       'worker connected',
     )
-    this.#world.bells.ring('events')
-    this.#world.bells.ring('claims')
+    for (const bell of ['events', 'claims', 'workers'] as const) this.#world.bells.ring(bell)
     return {
       session: number,
       welcome: {say: 'welcome', protocol, master: this.#world.master, now: Date.now(), beatSeconds, attempts},
@@ -174,9 +188,10 @@ export class Sessions implements WorkerDesk {
           {worker, attempt: message.attempt, code: message.code},
           `declined: ${message.text}`,
         )
-        await this.#world.store.transaction((tx) =>
-          this.#world.ledger.withdraw(tx, [message.attempt], declinedPauseMs),
-        )
+        await this.#world.store.transaction(async (tx) => {
+          await this.#world.ledger.withdraw(tx, [message.attempt], declinedPauseMs)
+          if (message.code === 'broken') await this.#world.ledger.blame(tx, [worker], message.text)
+        })
         this.#world.bells.ring('claims')
         return
       case 'journal':
@@ -274,6 +289,12 @@ function standing(attempt: string, open: readonly OpenAttempt[]): Attached['welc
   if (!known?.effective) return {attempt, applied: 0, verdict: 'stop'}
   return {attempt, applied: known.applied, verdict: known.cancel ? 'cancel' : 'continue'}
 }
+
+const refuseName = ({worker}: Hello): Refused => ({
+  say: 'refused',
+  code: 'name-in-use',
+  text: `a worker named ${worker} is connected to another master already`,
+})
 
 const refuseProtocol = (hello: Hello): Refused => ({
   say: 'refused',

@@ -1,4 +1,5 @@
-// The six stages, in the order of the river, and the keeper of old things beside it.
+// The six stages, in the order of the river, and beside it the keeper of old things, the packer of logs and the prover of
+// the ledger.
 import {lastDue} from '../../config/terms/calendars.ts'
 import type {Git} from '../world/git.ts'
 import {whileHolding} from '../world/store/holding.ts'
@@ -13,6 +14,8 @@ import type {ChangesWorld} from './changes.ts'
 import {claims} from './claims.ts'
 import {runPromotions} from './promotions.ts'
 import type {PromotionsWorld, RuleReport, RunOptions} from './promotions.ts'
+import {packs} from './packing.ts'
+import {reconciler, type Findings} from './reconciler.ts'
 import {reports} from './reports.ts'
 import {retention} from './retention.ts'
 import type {Stage} from './river.ts'
@@ -30,6 +33,8 @@ export interface River {
   readonly stages: readonly Stage[]
   /** Judges one promotion rule now, on a person's wish: the same code as the stage's. */
   readonly decide: (order: Order) => Promise<DecisionRow>
+  /** What the reconciler found wrong with the ledger. */
+  readonly found: () => Findings
   /** Waits for what a stage has begun in the background. */
   readonly settled: () => Promise<void>
 }
@@ -45,6 +50,7 @@ export function openRiver(world: World, git: Git, sessions: Sessions): River {
   }
   const poller = openChanges(single)
   const promote = (options: RunOptions) => runPromotions(single, world.settings().config, options)
+  const prover = reconciler(world)
   const changes: Stage = {
     name: 'changes',
     hears: ['changes', 'config'],
@@ -60,8 +66,11 @@ export function openRiver(world: World, git: Git, sessions: Sessions): River {
       reports(world),
       promotions(world, promote),
       retention(world),
+      packs(world),
+      prover.stage,
     ],
     decide: async (order) => await decide(world, order, promote),
+    found: prover.found,
     settled: () => poller.settled(),
   }
 }

@@ -5,6 +5,7 @@ import type {Actor} from '../world/store/audit.ts'
 import type {Transaction} from '../world/store/store.ts'
 import {findSession, findToken, type Role, type Token} from '../world/store/tokens.ts'
 import type {Needs} from './needs.ts'
+import {Callers} from './away.ts'
 import {Refusal} from './refusals.ts'
 
 export const roles = ['viewer', 'developer', 'operator', 'admin'] as const satisfies readonly Role[]
@@ -52,6 +53,7 @@ export const atLeast = (role: Role, needed: Role) => roles.indexOf(role) >= role
 /** Puts the hooks in place; must run before any route is added. */
 export function guard(app: FastifyInstance, needs: Needs): void {
   const rows: RouteRow[] = []
+  const callers = new Callers()
   app.decorate('policies', rows)
   app.decorateRequest('caller')
   app.addHook('onRoute', (route) => {
@@ -67,7 +69,8 @@ export function guard(app: FastifyInstance, needs: Needs): void {
       return
     }
     if (!policy) throw new Refusal(403, 'forbidden', 'this route has no policy')
-    request.caller = policy === 'hook' ? {kind: 'nobody', refused: null} : await identify(request, needs)
+    request.caller =
+      policy === 'hook' ? {kind: 'nobody', refused: null} : await known(request, needs, callers)
     admit(request.caller, policy, needs.settings().config.access.read === 'open')
     refuseForeignPages(request, needs, stream === true || policy === 'worker')
   })
@@ -88,6 +91,15 @@ function admit(caller: Caller, policy: Policy, readOpen: boolean): void {
   const needed: Role = policy === 'read' ? 'viewer' : policy
   if (!atLeast(caller.role, needed))
     throw new Refusal(403, 'forbidden', `this needs the role ${needed}; ${caller.name} is ${caller.role}`)
+}
+
+/** The caller; a reader's may be remembered while the database cannot be asked. */
+async function known(request: FastifyRequest, needs: Needs, callers: Callers): Promise<Caller> {
+  const shown = request.headers.authorization ?? request.cookies[cookieName(request, needs)]
+  if (shown === undefined) return await identify(request, needs)
+  const {policy} = request.routeOptions.config
+  const isReading = request.method === 'GET' && (policy === 'read' || policy === 'open')
+  return await callers.identify(shown, isReading, () => identify(request, needs))
 }
 
 /** The caller of a request, by its bearer token or else by its session cookie. */

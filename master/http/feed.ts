@@ -14,6 +14,8 @@ export interface Follower {
   /** Takes events in order; resolves when more may come. */
   take(events: readonly StoredEvent[]): void
   drained(): Promise<void>
+  /** The events cannot be read now, or can be again. */
+  database(state: 'away' | 'here'): void
   readonly gone: AbortSignal
 }
 
@@ -32,6 +34,7 @@ export class EventFeed {
   #reading = false
   #again = false
   #closed = false
+  #isAway = false
 
   constructor(store: Store, bells: Bells) {
     this.#store = store
@@ -47,6 +50,7 @@ export class EventFeed {
     follower.gone.addEventListener('abort', () => this.#readers.delete(reader))
     if (follower.gone.aborted) this.#readers.delete(reader)
     this.#schedule(slowTickMs)
+    follower.database(this.#isAway ? 'away' : 'here')
     await this.#catchUp(reader)
   }
 
@@ -77,17 +81,24 @@ export class EventFeed {
       while (this.#again && this.#tail && this.#readers.size > 0 && !this.#closed) {
         this.#again = false
         const found = await readEvents(this.#store, this.#tail, batch)
+        this.#tell(false)
         held = found.held
         this.#tail = found.events.at(-1)?.cursor ?? this.#tail
         for (const reader of this.#readers) if (!reader.behind) deliver(reader, found.events)
         if (found.events.length > 0 && !held) this.#again = true
       }
     } catch {
-      // The database is away; the slow tick looks again.
+      this.#tell(true) // the slow tick looks again
     } finally {
       this.#reading = false
       this.#schedule(held ? heldMs : slowTickMs)
     }
+  }
+
+  #tell(isAway: boolean): void {
+    if (this.#isAway === isAway) return
+    this.#isAway = isAway
+    for (const {follower} of this.#readers) follower.database(isAway ? 'away' : 'here')
   }
 
   #schedule(ms: number): void {

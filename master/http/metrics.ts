@@ -1,16 +1,38 @@
-// What Prometheus is told of the queue and the workers, counted when it asks.
-import {Gauge, type Registry} from 'prom-client'
-import type {Store} from '../world/store/store.ts'
+// What Prometheus is told of the queue and the workers, counted when it asks, and of what the reconciler found.
+import {Gauge} from 'prom-client'
+import {countByCheck} from '../core/findings.ts'
+import {checks} from '../world/store/checks.ts'
+import type {Needs} from './needs.ts'
 
 /** Adds the gauges to the registry; the returned function counts and writes everything down. */
-export function observe(registry: Registry, store: Store): () => Promise<string> {
+export function observe({metrics: registry, store, found}: Needs): () => Promise<string> {
   const gauge = (name: string, help: string, labelNames: string[] = []) =>
     new Gauge({name, help, labelNames, registers: [registry]})
   const pending = gauge('ostler_requests_pending', 'Build requests that wait.', ['builder'])
   const oldest = gauge('ostler_request_oldest_seconds', 'How long the oldest pending request has waited.')
   const open = gauge('ostler_builds_open', 'Builds that are not finished.', ['builder', 'state'])
   const workers = gauge('ostler_workers', 'Workers by state.', ['state'])
+  const findings = gauge(
+    'ostler_ledger_findings',
+    `Rows that prove the ledger wrong, by check, 0 when all is well; at most 100 are counted.`,
+    ['check'],
+  )
+  const lookedAt = gauge(
+    'ostler_ledger_looked_at_seconds',
+    'When the ledger was proved last, in seconds since 1970.',
+  )
   return async () => {
+    writeFindings(found())
+    return await writeCounts()
+  }
+
+  function writeFindings({at, findings: all}: ReturnType<Needs['found']>): void {
+    const names = checks.map(({name}) => name)
+    for (const [check, n] of countByCheck(names, all)) findings.set({check}, n)
+    lookedAt.set((at ?? 0) / 1000)
+  }
+
+  async function writeCounts(): Promise<string> {
     const queue = await store.query<{builder: string; n: number; seconds: number}>(
       `SELECT builder, count(*)::int AS n, max(extract(epoch FROM now() - submitted_at))::float8 AS seconds
          FROM requests WHERE state = 'pending' GROUP BY builder`,

@@ -1,6 +1,8 @@
 // Everything the server asks of the rest of the house, so that `main.ts` can hand it over in one object.
+import type {Writable} from 'node:stream'
 import type {Registry} from 'prom-client'
 import type {Problem} from '../../config/config.ts'
+import type {Finding} from '../core/findings.ts'
 import type {WorkerDesk} from '../world/desk.ts'
 import type {DecisionRow} from '../world/store/views/promotions.ts'
 import type {World} from '../world/world.ts'
@@ -12,8 +14,12 @@ export interface Needs extends World {
   readonly reload: () => Promise<{readonly version: string; readonly problems: readonly Problem[]}>
   readonly desk: WorkerDesk
   readonly promoter: Promoter
+  /** Writes a backup and ends the stream; when it fails, the stream is destroyed. */
+  readonly backup: (out: Writable) => Promise<unknown>
   /** Reasons why this master is not well, beyond the database; empty when it is. */
   readonly complaints: () => Promise<readonly string[]>
+  /** What the reconciler found wrong with the ledger when it looked last, and when (milliseconds since 1970). */
+  readonly found: () => {readonly at: number | null; readonly findings: readonly Finding[]}
   readonly metrics: Registry
   /** The directory of the built web application; null serves none. */
   readonly webDirectory: string | null

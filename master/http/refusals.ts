@@ -2,6 +2,7 @@
 import type {FastifyError, FastifyReply, FastifyRequest} from 'fastify'
 import {hasZodFastifySchemaValidationErrors, isResponseSerializationError} from 'fastify-type-provider-zod'
 import {STATUS_CODES} from 'node:http'
+import {ObjectStoreTrouble} from '../world/objects/trouble.ts'
 import type {Say} from '../world/say.ts'
 
 export interface InputProblem {
@@ -32,6 +33,7 @@ export const badInput = (detail: string, problems: readonly InputProblem[]) =>
 /** Sends an error as a problem document; what is our own fault is logged and shown without its inside. */
 export const answerErrors =
   (say: Say) => (error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply) => {
+    if (isDatabaseAway(error) && request.server.oldAnswer(request, reply)) return reply
     const refusal = asRefusal(error, request)
     if (refusal.status === 500)
       say.error({err: error, request: request.id, url: request.url}, 'a request failed')
@@ -66,6 +68,7 @@ function asRefusal(error: FastifyError | Error, request: FastifyRequest): Refusa
   if (code === 'FST_ERR_CTP_EMPTY_JSON_BODY') return new Refusal(400, 'malformed', 'the JSON body is empty')
   if (isDatabaseAway(error))
     return new Refusal(503, 'database-away', 'the database does not answer; try again soon')
+  if (error instanceof ObjectStoreTrouble) return new Refusal(503, 'object-store-away', error.message)
   if (status === 429) return new Refusal(429, 'too-many', error.message)
   if (status !== undefined && status >= 400 && status < 500)
     return new Refusal(status, status === 400 ? 'malformed' : 'refused', error.message)
@@ -97,7 +100,7 @@ function ofValidation(error: FastifyError & {validationContext?: string}): Refus
 }
 
 /** Codes of PostgreSQL and the network that mean the database cannot be asked at present. */
-function isDatabaseAway(error: Error): boolean {
+export function isDatabaseAway(error: Error): boolean {
   const code = (error as {code?: unknown}).code
   if (typeof code !== 'string')
     return /connection terminated|timeout exceeded when trying to connect/i.test(error.message)

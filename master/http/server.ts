@@ -15,6 +15,7 @@ import {
 } from 'fastify-type-provider-zod'
 import {binaryFrameMax} from '../../worker/protocol/messages.ts'
 import {guard} from './access.ts'
+import {serveOld} from './away.ts'
 import {EventFeed} from './feed.ts'
 import type {Needs} from './needs.ts'
 import {answerErrors, Refusal, sendRefusal} from './refusals.ts'
@@ -67,6 +68,7 @@ export async function createServer(needs: Needs): Promise<FastifyInstance> {
   parseJson(app)
   await app.register(helmet, headers(needs))
   await app.register(cookie)
+  serveOld(app)
   guard(app, needs)
   await app.register(rateLimit, {
     global: false,

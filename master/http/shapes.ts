@@ -153,7 +153,7 @@ export type Change = z.infer<typeof changeShape>
 
 export const workerShape = z.object({
   name: z.string(),
-  state: z.enum(['connected', 'paused', 'draining', 'lost', 'offline']),
+  state: z.enum(['connected', 'paused', 'draining', 'quarantined', 'lost', 'offline']),
   labels: z.record(z.string(), z.string()),
   maxBuilds: z.int(),
   running: z.int(),
@@ -165,10 +165,27 @@ export const workerShape = z.object({
   connectedAt: time.nullable(),
   lastSeenAt: time.nullable(),
   version: z.string().nullable(),
+  /** The master it is connected to. */
+  master: z.string().nullable(),
   /** Who paused or drains it, why and since when; or why it gets no work. */
   reason: z.string().nullable(),
 })
 export type Worker = z.infer<typeof workerShape>
+
+export const masterShape = z.object({
+  id: z.string(),
+  address: z.string().nullable(),
+  version: z.string().nullable(),
+  /** `silent` after 20 seconds without a sign of life. */
+  state: z.enum(['alive', 'silent']),
+  /** How many workers are connected to it. */
+  workers: z.int(),
+  /** Names the configuration that it works by; living masters should all have the same. */
+  config: z.string().nullable(),
+  startedAt: time,
+  lastSeenAt: time,
+})
+export type MasterView = z.infer<typeof masterShape>
 
 export const parameterShape = z.object({
   name: z.string(),

@@ -54,6 +54,7 @@ class Conversation {
   readonly #open: Open
   readonly #timers: NodeJS.Timeout[] = []
   #session: string | null = null
+  #instance: string | null = null
   /** By the clock that nobody sets: a jump must not end sessions, nor keep dead ones. */
   #heardAt = performance.now()
   #waitingBytes = 0
@@ -107,7 +108,7 @@ class Conversation {
   }
 
   async #meet(hello: Hello): Promise<void> {
-    const refused = this.#refusalOf(hello) ?? (await this.#takeName())
+    const refused = this.#refusalOf(hello) ?? (await this.#takeName(hello.instance ?? null))
     if (refused) return this.#refuse(refused)
     if (!this.#isOpen()) return // who said hello is gone, and may be elsewhere by now
     const answer = await this.#needs.desk.attach(hello, this.#way())
@@ -143,9 +144,11 @@ class Conversation {
   }
 
   /** A second worker of one name is refused, but a connection that died without a word must not lock its worker out. */
-  async #takeName(): Promise<Refused | null> {
+  async #takeName(instance: string | null): Promise<Refused | null> {
     for (let before = this.#open.get(this.#name); before; before = this.#open.get(this.#name)) {
-      if (await before.isAlive())
+      // The same worker on a new line needs no leave of its old one.
+      const isSame = instance !== null && before.#instance === instance
+      if (!isSame && (await before.isAlive()))
         return {
           say: 'refused',
           code: 'name-in-use',
@@ -154,6 +157,7 @@ class Conversation {
       before.terminate()
       await before.ended
     }
+    this.#instance = instance
     if (this.#socket.readyState === this.#socket.OPEN) this.#open.set(this.#name, this)
     return null
   }
@@ -162,6 +166,8 @@ class Conversation {
     return {
       send: (message) => this.#send(message),
       close: (code, reason) => this.#socket.close(code, reason.slice(0, 100)),
+      isAlive: () => this.isAlive(),
+      terminate: () => this.terminate(),
       bufferedBytes: () => this.#socket.bufferedAmount,
     }
   }

@@ -13,6 +13,8 @@ export const bellNames = [
   'cancels',
   'logs',
   'config',
+  'reload',
+  'workers',
   'ticks',
 ] as const
 export type BellName = (typeof bellNames)[number]
@@ -21,6 +23,8 @@ export interface Bells {
   ring(bell: BellName): void
   /** Rings only in this master: for what only this master can do anything about. */
   ringHere(bell: BellName): void
+  /** Rings only in the other masters: for what this one has done already. */
+  ringOthers(bell: BellName): void
   /** Calls `heard` after each ring; returns how to stop. */
   on(bell: BellName, heard: () => void): () => void
   close(): Promise<void>
@@ -55,13 +59,17 @@ export async function openBells(store: Store, master: string): Promise<Bells> {
           const [from, ...bells] = payload.split(' ')
           if (from !== master) for (const bell of bells) heard(bell as BellName)
         })
+  const ringOthers = (bell: BellName) => {
+    if (store.engine === 'embedded') return
+    outgoing.add(bell)
+    timer ??= setTimeout(() => void send(), gatherMs)
+  }
   return {
     ring(bell) {
       setImmediate(heard, bell)
-      if (store.engine === 'embedded') return
-      outgoing.add(bell)
-      timer ??= setTimeout(() => void send(), gatherMs)
+      ringOthers(bell)
     },
+    ringOthers,
     ringHere(bell) {
       setImmediate(heard, bell)
     },

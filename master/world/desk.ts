@@ -7,6 +7,10 @@ export interface Session {
   /** Sends a message; one on a closed socket is dropped, as the next hello says anew where both stand. */
   send(message: MasterMessage): void
   close(code: number, reason: string): void
+  /** Whether the other side still answers; takes some seconds when it does not. */
+  isAlive(): Promise<boolean>
+  /** Ends the connection without a word. */
+  terminate(): void
   /** Bytes handed to the socket that the network has not taken yet. */
   bufferedBytes(): number
 }

@@ -5,7 +5,9 @@ import {createHash} from 'node:crypto'
 import {mkdir, rm} from 'node:fs/promises'
 import {join} from 'node:path'
 import type {GitSource} from '../../config/config.ts'
-import {GitFault, makeHome, openAccess, runGit, tidyWords, wanted} from './git/command.ts'
+import {openAccess, remedy} from './git/access.ts'
+import type {Purpose} from './git/access.ts'
+import {GitFault, makeHome, runGit, tidyWords, wanted} from './git/command.ts'
 import type {GitAnswer, GitPlace, RunOptions} from './git/command.ts'
 import {commitsAtOnce, logFormat, parseFiles, parseLog} from './git/history.ts'
 import type {Commit} from './git/history.ts'
@@ -76,7 +78,7 @@ export class Git {
     const out = await this.#turn(source, async (mirror) =>
       wanted(
         await this.#remote(source, mirror, ['ls-remote', '--heads', '--end-of-options', source.url, ref]),
-        `asking ${source.name} for ${branch}`,
+        `asking ${source.name} (${source.url}) for ${branch}`,
       ),
     )
     const line = out.split('\n').find((text) => text.endsWith(`\t${ref}`))
@@ -107,15 +109,11 @@ export class Git {
         '--recurse-submodules=no',
         `--force-with-lease=${ref}:${expect}`,
       ]
-      return classifyPush(
-        await this.#remote(source, mirror, [
-          'push',
-          ...options,
-          '--end-of-options',
-          source.url,
-          `${to}:${ref}`,
-        ]),
-      )
+      const argv = ['push', ...options, '--end-of-options', source.url, `${to}:${ref}`]
+      const pushed = classifyPush(await this.#remote(source, mirror, argv, 'push'))
+      return pushed.outcome === 'done'
+        ? pushed
+        : {...pushed, because: `pushing to ${source.name} (${source.url}): ${pushed.because}`}
     })
   }
 
@@ -324,7 +322,7 @@ export class Git {
       source.url,
       '+refs/heads/*:refs/heads/*',
     ])
-    wanted(answer, `fetching ${source.name}`)
+    wanted(answer, `fetching ${source.name} (${source.url})`)
   }
 
   async #ancestor(mirror: string, older: string, newer: string): Promise<boolean> {
@@ -347,10 +345,19 @@ export class Git {
     })
   }
 
-  async #remote(source: GitSource, mirror: string, argv: readonly string[]): Promise<GitAnswer> {
-    const access = await openAccess(this.#place, source)
+  async #remote(
+    source: GitSource,
+    mirror: string,
+    argv: readonly string[],
+    purpose: Purpose = 'fetch',
+  ): Promise<GitAnswer> {
+    const access = await openAccess(this.#place, source, purpose)
     try {
-      return await runGit(this.#place, argv, {cwd: mirror, limitMs: this.#networkMs, access})
+      const answer = await runGit(this.#place, argv, {cwd: mirror, limitMs: this.#networkMs, access})
+      if (answer.code === 0) return answer
+      const what = remedy(this.#place, source, purpose, answer.err)
+      // First, since only the beginning of a long answer is kept.
+      return what === '' ? answer : {...answer, err: `${what}\n${answer.err}`}
     } finally {
       await access.close()
     }

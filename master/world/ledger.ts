@@ -35,6 +35,13 @@ export const ledger = {
   writeBeats: workers.writeBeats,
   holdSession: workers.holdSession,
   workerStates: workers.workerStates,
+  blame: workers.blame,
+  endHolds: workers.endHolds,
+  superseded: workers.superseded,
+  knock: workers.knock,
+  knockedOn: workers.knockedOn,
+  answerKnock: workers.answerKnock,
+  knockAnswer: workers.knockAnswer,
   disownWorkers: workers.disownWorkers,
   loseWorkers: workers.loseWorkers,
 }

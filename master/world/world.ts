@@ -1,6 +1,6 @@
 // The world as the stages see it: everything outside the process, each behind one door.
 import type {Config} from '../../config/config.ts'
-import type {ArtifactFiles} from './artifacts.ts'
+import type {Artifacts} from './artifacts.ts'
 import type {Bells} from './bells.ts'
 import type {Ledger} from './ledger.ts'
 import type {Logs} from './logs.ts'
@@ -23,7 +23,7 @@ export interface World {
   readonly ledger: Ledger
   readonly bells: Bells
   readonly logs: Logs
-  readonly artifacts: ArtifactFiles
+  readonly artifacts: Artifacts
   readonly say: Say
   /** The settings in force now. */
   readonly settings: () => Settings

@@ -1,5 +1,6 @@
 // Configurations as their authors meet them: refused with every problem at its place, applied while builds run.
 import {appendFileSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs'
+import {createServer, type AddressInfo} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import test, {type ExecutionContext} from 'ava'
@@ -145,4 +146,23 @@ test('a reload applies a good configuration beside a running build, and refuses 
   t.is((await system.master.ostler('reload')).code, 0)
   const [next] = await system.builds(await system.force('force', {builder: 'b'}))
   t.is(await system.log(next?.id ?? '', 'say'), 'two\n')
+})
+
+test('a master whose port is taken says so and ends, and does not go on unheard', async (t) => {
+  const folder = folderOf(t)
+  const file = join(folder, 'ostler.yaml')
+  writeFileSync(
+    file,
+    'workers:\n  - {name: w1}\nbuilders:\n  - {name: b, steps: [{kind: shell, name: a, command: make}]}\n',
+  )
+  const other = createServer()
+  await new Promise<void>((resolve) => {
+    other.listen(0, '127.0.0.1', resolve)
+  })
+  t.teardown(() => other.close())
+  const listen = `127.0.0.1:${String((other.address() as AddressInfo).port)}`
+  const args = ['master', '--config', file, '--state-dir', join(folder, 'state'), '--listen', listen]
+  const {code, stderr} = await runOstler(args)
+  t.is(code, 1)
+  t.regex(stderr, new RegExp(`another program listens at ${listen} .*--listen HOST:PORT`))
 })

@@ -2,7 +2,8 @@
 import {readdirSync, readFileSync} from 'node:fs'
 import test, {type ExecutionContext} from 'ava'
 import {Demonstration} from '../support/demonstration.ts'
-import {whyNot} from '../support/needs.ts'
+import {needs, whyNot} from '../support/needs.ts'
+import {podmanSocket} from '../support/parts.ts'
 
 // Each starts a master, a worker and containers: one after the other, on a machine with two processors.
 test.serial('the demo with --once shows a promotion, ends with 0 and leaves nothing behind', async (t) => {
@@ -18,6 +19,17 @@ test.serial('the demo with --once shows a promotion, ends with 0 and leaves noth
   t.regex(demo.said, /waterfall {2}http:\/\/127\.0\.0\.1:\d+\/$/m)
   t.deepEqual(await demo.leftBehind(), [])
 })
+
+needs('podman').serial(
+  'on Podman alone the demo builds in a container, and leaves nothing behind',
+  async (t) => {
+    const demo = start(t, ['--once'], {DOCKER_HOST: `unix://${podmanSocket() ?? ''}`})
+    t.is(await demo.ended, 0, demo.said)
+    t.regex(demo.said, /builds run in a container/)
+    t.regex(demo.said, /stable now is [0-9a-f]{12}, tested green on main/)
+    t.deepEqual(await demo.leftBehind(podmanSocket()), [])
+  },
+)
 
 test.serial('without an engine the demo says so and builds on the host', async (t) => {
   const demo = start(t, ['--once'], {DOCKER_HOST: 'unix:///nonexistent.sock'})
@@ -51,7 +63,9 @@ test.serial('Ctrl+C pressed at once and again and again leaves nothing behind', 
     await new Promise((resolve) => setTimeout(resolve, 100))
     if (demo.child.exitCode !== null) break
   }
-  t.is(await demo.ended, 0, demo.said)
+  // A press in its very last moment, when all is tidied, finds nobody who listens any more.
+  t.true([0, 'SIGINT'].includes(await demo.ended), demo.said)
+  t.regex(demo.said, /stopping and tidying up/)
   t.deepEqual(await demo.leftBehind(), [])
 })
 

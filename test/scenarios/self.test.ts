@@ -18,7 +18,7 @@ test("the example for this repository is good, and its builder runs what this re
   const {scripts} = JSON.parse(text('package.json')) as {scripts: Record<string, string>}
   t.deepEqual(commands(), ['npm ci', 'npm run check', 'npm test'])
   for (const name of ['check', 'test']) t.truthy(scripts[name])
-  t.regex(text('.ci/run'), /^npm test \|\| status=/m)
+  t.regex(text('.ci/run'), /^npm test -- "\$@" \|\| status=/m)
 })
 
 test('these sources go through the builder of the example', async (t) => {

@@ -5,6 +5,7 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import test, {type ExecutionContext} from 'ava'
 import type {Build, Page, Worker} from '../../scripts/api.ts'
 import {buildProcesses} from '../support/marked.ts'
+import {eachEngine} from '../support/engines.ts'
 import {needs} from '../support/needs.ts'
 import {System, type Database} from '../support/system.ts'
 import {Wire} from '../support/wire-cut.ts'
@@ -118,12 +119,13 @@ test('a step that ended while its worker was stopped is recorded when it comes b
   await wentOn(t, system, running)
 })
 
-needs('docker', 'images')('a step in a container goes on though its worker is killed', async (t) => {
-  const system = await System.start(t, {config, workers: ['w1']})
+eachEngine('a step in a container goes on though its worker is killed', async (t, {socket}) => {
+  const worker = {name: 'w1', more: ['--engine-socket', socket]}
+  const system = await System.start(t, {config, workers: [worker]})
   const running = await underWay(system, 'boxed')
   await system.worker('w1').kill()
   await sleep(500)
-  await system.startWorker('w1')
+  await system.startWorker(worker)
   const [ended] = await system.builds(running.buildset)
   t.is(ended?.attempt, running.build.attempt)
   t.is(ended?.result, 'failure')

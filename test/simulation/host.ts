@@ -157,7 +157,8 @@ export function virtualHands(host: Host, clock: Clockwork, node: Node): Hands {
       workspaceInside: attempt.dir,
       isReplaced: false,
       supervisor: () => Promise.reject(new Error('steps run without one here')),
-      own: () => Promise.resolve(),
+      lend: () => Promise.resolve(),
+      reclaim: () => Promise.resolve(),
       async leave() {
         for (;;) {
           if (isDead()) return await never

@@ -148,21 +148,27 @@ async function say(side: Side, one: Word): Promise<unknown> {
       return tx(async (sql) => {
         const wish = one.wish as 'pause'
         if (side.isModel) await people.wishWorker(sql, one.worker, wish, 'ann')
-        else await wishWorker(sql, one.worker, wish, actor, wish)
+        else await wishWorker(sql, one.worker, wish, actor, {reason: wish, forMs: null})
       })
     case 'wishBuilder':
       return tx(async (sql) => {
         const wish = one.wish as 'pause'
         if (side.isModel) await people.wishBuilder(sql, one.builder, wish, 'ann')
-        else await wishBuilder(sql, one.builder, wish, actor, wish)
+        else await wishBuilder(sql, one.builder, wish, actor, {reason: wish, forMs: null})
       })
     case 'sweep':
       return tx(async (sql) => {
-        await words.disownWorkers(sql, 20_000)
+        await words.disownWorkers(sql, 'm1', 20_000)
         const lost = await words.loseWorkers(sql, one.graceMs, {w2: 30_000})
         for (const {attempt} of byId(lost)) await words.retry(sql, [attempt], 'lost')
-        const late = (await words.unanswered(sql)).sort()
-        await words.withdraw(sql, late, 0)
+        const late = byId(await words.unanswered(sql))
+        await words.withdraw(
+          sql,
+          late.map(({attempt}) => attempt),
+          0,
+        )
+        for (const {worker} of late) await words.blame(sql, [worker], 'mute')
+        await words.endHolds(sql)
         return [byId(lost), late, [...(await words.pausedBuilders(sql)).keys()].sort()]
       })
     case 'age':
@@ -203,7 +209,10 @@ async function claim(sql: Sql, words: Ledger, worker: string, most: number): Pro
     request: request.id, build, worker, plan: {steps: [{name: 's', kind: 'k'}], properties: {number}} as unknown as Plan,
   })) // prettier-ignore
   for (const one of planned) await words.openAttempts(sql, [one], 30_000)
-  const states = await words.workerStates(sql, new Set(['w1']))
+  const states = (await words.workerStates(sql, 'm1', new Set(['w1']))).map(({quarantine, ...state}) => ({
+    ...state,
+    isKept: quarantine !== null,
+  }))
   return [
     requests.map(({submittedAt: _at, notBefore, ...request}) => ({...request, isLater: notBefore !== null})),
     locked.map(({sourceStamps: _stamps, ...request}) => request),
@@ -250,7 +259,7 @@ async function rowsOf(store: Store): Promise<Record<string, unknown>> {
     steps: await read('build_id AS build, attempt, number, name, kind, state, result, summary, tries, finished_at IS NOT NULL AS done', 'steps', 'attempt, number'),
     logs: await read('id, attempt, step, name, bytes, lines, segments, stored_bytes AS stored, complete', 'logs'),
     artifacts: await read('attempt, step, name, path', 'artifacts'),
-    workers: await read('name, labels, max_builds AS most, master, session, connected, lost, paused IS NOT NULL AS paused, draining IS NOT NULL AS draining, skew_ms AS skew, free_bytes AS free, declined', 'workers', 'name'),
+    workers: await read('name, labels, max_builds AS most, master, session, connected, lost, paused IS NOT NULL AS paused, draining IS NOT NULL AS draining, skew_ms AS skew, free_bytes AS free, declined, failures, quarantine IS NOT NULL AS kept', 'workers', 'name'),
     events: (await read('type, data', 'events')).map(withoutText),
   } // prettier-ignore
 }
@@ -269,13 +278,14 @@ function rowsOfModel(tables: Tables): Record<string, unknown> {
     steps: all('steps').sort((a, b) => Number(a.attempt) - Number(b.attempt)).map((s) => ({build: Number(s.build), attempt: Number(s.attempt), number: s.number, name: s.name, kind: s.kind, state: s.state, result: s.result, summary: s.summary, tries: s.tries, done: s.finishedAt !== null})),
     logs: all('logs').map((l) => ({id: Number(l.number), attempt: Number(l.attempt), step: l.step, name: l.name, bytes: l.bytes, lines: l.lines, segments: l.segments, stored: l.storedBytes, complete: l.complete})),
     artifacts: all('artifacts').map((a) => ({attempt: Number(a.attempt), step: a.step, name: a.name, path: a.path})),
-    workers: all('workers').sort(byName).map((w) => ({name: w.id, labels: w.labels, most: w.maxBuilds, master: w.master, session: w.session, connected: w.connected, lost: w.lost, paused: w.paused !== null, draining: w.draining !== null, skew: w.skewMs, free: w.freeBytes, declined: w.declined})),
+    workers: all('workers').sort(byName).map((w) => ({name: w.id, labels: w.labels, most: w.maxBuilds, master: w.master, session: w.session, connected: w.connected, lost: w.lost, paused: w.paused !== null, draining: w.draining !== null, skew: w.skewMs, free: w.freeBytes, declined: w.declined, failures: w.failures, kept: w.quarantine !== null})),
     events: all('events').map(({type, data}) => withoutText({type, data})),
   } // prettier-ignore
 }
 
-/** An event without the words that only people read. */
-const withoutText = (event: object) => JSON.parse(JSON.stringify(event)) as object
+/** An event without its moments. */
+const withoutText = (event: object) =>
+  JSON.parse(JSON.stringify(event, (key, value: unknown) => (key === 'until' ? 'then' : value))) as object
 
 const moments: readonly [string, string][] = [
   ['workers', 'seen_at'],

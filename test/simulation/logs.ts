@@ -42,6 +42,8 @@ export function modelLogs(shelf: LogShelf, clock: Clockwork, node: Node, random:
       })
     }) // prettier-ignore
   return {
+    packs: false,
+    pack: unread,
     async append(log: StoredLog, segments: readonly NewSegment[]): Promise<number> {
       const pieces = segments.map(({body}) => body)
       const bytes = Buffer.concat(log.storedBytes === 0 ? [Buffer.alloc(headerBytes), ...pieces] : pieces)
@@ -62,6 +64,7 @@ export function modelLogs(shelf: LogShelf, clock: Clockwork, node: Node, random:
       })
     },
     readGzip: unread,
+    readSegments: unread,
     readText: unread,
     readFrom: unread,
     offsetOfLine: unread,

@@ -43,7 +43,8 @@ export interface Verdict {
 
 const tailLines = 60
 const atTheEnd = 'after the storm everything finishes'
-const calmMs = 40 * 60_000
+/** Longer than a worker that failed again and again is kept away. */
+const calmMs = 100 * 60_000
 const eventsMax = 400_000
 
 const yaml = `

@@ -273,8 +273,11 @@ export function calm(scene: Scene): void {
   shelf.isFull = false
   shelf.crashInWrite = 0
   for (const {node} of workers) Object.assign(disks.fateOf(node), {isFull: false, crashInWrite: 0})
-  for (const {node} of [...masters, ...workers])
+  for (const {node} of [...masters, ...workers]) {
     node.frozenUntil = Math.min(node.frozenUntil, clock.now)
+    // Whose clock is far off gets no work.
+    node.skewMs = 0
+  }
   reload([])
   resumeAll(scene)
 } // prettier-ignore

@@ -86,17 +86,18 @@ export class VirtualWorker {
     const attempts = new Attempts(stateDir, tools, workspaces, disk, {maxBuilds, minFreeBytes})
     attempts.find()
     const link = new Link({
-      master: 'http://masters',
+      masters: addresses.map((address) => `http://${address}`),
       token: '',
       hello: () => ({
         say: 'hello', protocols: [protocolOldest, protocolNewest], worker: name, version: '0', labels: {...labels}, maxBuilds,
-        engine: null, now: Date.now(), freeBytes: disk.freeBytes(), minFreeBytes, attempts: attempts.standing(),
+        engine: null, now: Date.now(), freeBytes: disk.freeBytes(), minFreeBytes, instance: name,
+        attempts: attempts.standing(),
       }), // prettier-ignore
       freeBytes: () => disk.freeBytes(),
       onWelcome: (welcome) => attempts.welcome(welcome),
       onMessage: (message) => attempts.hear(message),
       onHopeless: (code) => clock.say(`${name} gives up with ${String(code)}`),
-      open: () => network.dial(this.node, name, random.pick(addresses)) as never,
+      open: (url) => network.dial(this.node, name, new URL(url).host) as never,
     })
     this.attempts = attempts
     this.link = link

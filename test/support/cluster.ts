@@ -16,6 +16,8 @@ export interface Cluster {
   stop(): Promise<void>
   /** Ends the server at once, as a crash would, and starts it again on the same files. */
   restart(downMs: number): Promise<void>
+  /** Ends the server at once; answers how it is started again on the same files. */
+  halt(): Promise<() => Promise<void>>
 }
 
 /** The newest PostgreSQL's programs on this machine, or null. */
@@ -44,16 +46,23 @@ export async function startCluster({durable = false}: {durable?: boolean} = {}):
   let server = startServer(bin, home, user, durable)
   const url = `postgres://postgres@localhost/postgres?host=${encodeURIComponent(home)}`
   await accepting(bin, home)
+  const halt = async () => {
+    await endServer(server, 'keep')
+    return async () => {
+      server = startServer(bin, home, user, durable)
+      await accepting(bin, home)
+    }
+  }
   return {
+    halt,
     url,
     async stop() {
       await endServer(server)
     },
     async restart(downMs) {
-      await endServer(server, 'keep')
+      const start = await halt()
       await new Promise((resolve) => setTimeout(resolve, downMs))
-      server = startServer(bin, home, user, durable)
-      await accepting(bin, home)
+      await start()
     },
   }
 }

@@ -3,7 +3,7 @@
 import {type ChildProcess, spawn} from 'node:child_process'
 import {existsSync} from 'node:fs'
 import {join} from 'node:path'
-import {askEngine} from './parts.ts'
+import {askEngine, engineSocket} from './parts.ts'
 import {leftovers} from '../../scripts/leftovers.ts'
 import {until} from '../../scripts/processes.ts'
 import {repository} from './sources.ts'
@@ -59,19 +59,25 @@ export class Demonstration {
     return named
   }
 
-  /** As Ctrl+C in a terminal does: to every process of its group. */
+  /** As Ctrl+C in a terminal does: to every process of its group, where any is left. */
   interrupt(signal: NodeJS.Signals = 'SIGINT'): void {
-    if (this.child.pid !== undefined) process.kill(-this.child.pid, signal)
+    try {
+      if (this.child.pid !== undefined) process.kill(-this.child.pid, signal)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
   }
 
-  /** What is still there of it, in words: its folder, processes, containers and its image. */
-  async leftBehind(): Promise<string[]> {
+  /** What is still there of it, in words: its folder, processes, containers and its image in the engine of this socket. */
+  async leftBehind(socket = engineSocket()): Promise<string[]> {
     const {folder} = this
     const image = `ostler-demo-${String(this.child.pid)}`
     return [
       ...(existsSync(folder) ? [folder] : []),
-      ...(await leftovers(folder)).map(({kind, id, text}) => `${kind} ${id} ${text}`),
-      ...((await askEngine(`/images/${image}:latest/json`)) === null ? [] : [`image ${image}`]),
+      ...(await leftovers(folder, socket === null ? [] : [socket])).map(
+        ({kind, id, text}) => `${kind} ${id} ${text}`,
+      ),
+      ...((await askEngine(`/images/${image}:latest/json`, socket)) === null ? [] : [`image ${image}`]),
     ]
   }
 }

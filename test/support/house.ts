@@ -62,6 +62,7 @@ export const rooms: readonly Room[] = [
       'simple-git',
       'node-cron',
       'pino',
+      '@aws-sdk/client-s3',
       'acorn',
       'esbuild',
       'node:',

@@ -3,7 +3,7 @@
 // `OSTLER_TEST_REQUIRE` (`all`, or a list) says that the part must be there.
 import {appendFileSync} from 'node:fs'
 import test, {type Implementation} from 'ava'
-import {type Part, whyAbsent, whyNoEngine} from './parts.ts'
+import {type EnginePart, type Part, whyAbsent, whyNoEngine} from './parts.ts'
 
 /** The part of ava's `test` that a guarded test may use. */
 export interface GuardedTest {
@@ -12,7 +12,13 @@ export interface GuardedTest {
 }
 
 // Asked once, before any test is declared: ava wants the declarations at once.
-const engine = {docker: await whyNoEngine('docker'), images: await whyNoEngine('images')}
+const engine: Readonly<Record<EnginePart, string | null>> = {
+  docker: await whyNoEngine('docker'),
+  images: await whyNoEngine('images'),
+  podman: await whyNoEngine('podman'),
+  'docker-group': await whyNoEngine('docker-group'),
+  'podman-group': await whyNoEngine('podman-group'),
+}
 
 /** `test`, when all these parts are here. */
 export function needs(...parts: readonly Part[]): GuardedTest {
@@ -26,8 +32,10 @@ export function needs(...parts: readonly Part[]): GuardedTest {
 
 /** Why this part is not here, or null: for a test that widens itself when it is. */
 export function whyNot(part: Part): string | null {
-  return part === 'docker' || part === 'images' ? engine[part] : whyAbsent(part)
+  return isOfEngine(part) ? engine[part] : whyAbsent(part)
 }
+
+const isOfEngine = (part: Part): part is EnginePart => part in engine
 
 type Declare = (...all: never[]) => void
 

@@ -1,25 +1,42 @@
 // The parts of the world that a test may need and a machine may lack, and how to tell whether they are here.
 import {spawnSync} from 'node:child_process'
-import {accessSync, constants, existsSync} from 'node:fs'
+import {accessSync, constants, existsSync, statSync} from 'node:fs'
 import {request} from 'node:http'
 import {delimiter, join} from 'node:path'
+import {engineSockets} from '../../scripts/engine.ts'
 import {postgresPrograms} from './cluster.ts'
+import {objectServerPrograms} from './object-server.ts'
 
-/** `images`: the container images made by scripts/make-test-images; `mounts`: root may mount a small file system. */
+/**
+ * `images`: the container images made by scripts/make-test-images; `podman`: Podman on a socket of its own, with the small ones of
+ * them; `docker-group`, `podman-group`: a user in the socket's group may use it, and we may become one; `mounts`: root may mount a
+ * small file system.
+ */
 export type Part =
-  'docker' | 'images' | 'postgresql' | 'chromium' | 'buildbot' | 'mounts' | 'debian-source' | 'git'
+  | EnginePart
+  | 'postgresql'
+  | 'chromium'
+  | 'buildbot'
+  | 'mounts'
+  | 'debian-source'
+  | 'git'
+  | 'sshd'
+  | 'object-store'
+
+/** The parts that are asked of an engine's socket. */
+export type EnginePart = 'docker' | 'images' | 'podman' | 'docker-group' | 'podman-group'
 
 /** The socket of the container engine the tests use: `DOCKER_HOST` when it is one, else the first that exists. */
 export function engineSocket(): string | null {
   const named = process.env['DOCKER_HOST']
   if (named?.startsWith('unix://')) return named.slice('unix://'.length)
-  const runtime = process.env['XDG_RUNTIME_DIR']
-  const usual = [
-    '/var/run/docker.sock',
-    '/run/podman/podman.sock',
-    ...(runtime ? [`${runtime}/podman/podman.sock`] : []),
-  ]
-  return usual.find((path) => existsSync(path)) ?? null
+  return engineSockets()[0] ?? null
+}
+
+/** Podman's own socket: what `OSTLER_TEST_PODMAN` names, else the first usual one that exists. */
+export function podmanSocket(): string | null {
+  const usual = engineSockets().find((path) => path.endsWith('/podman/podman.sock'))
+  return process.env['OSTLER_TEST_PODMAN'] ?? usual ?? null
 }
 
 /** The full path of a program that can be run here, or null. */
@@ -41,9 +58,12 @@ export function chromium(): string | null {
   )
 }
 
+/** The ssh server's program, which is on the search path of administrators only. */
+export const sshdProgram = (): string | null =>
+  program('sshd') ?? ['/usr/sbin/sshd'].find(isExecutable) ?? null
+
 /** Asks the engine's API; the answer's body, or null when nobody listens or none comes in half a minute (a busy machine). */
-export function askEngine(path: string): Promise<string | null> {
-  const socketPath = engineSocket()
+export function askEngine(path: string, socketPath = engineSocket()): Promise<string | null> {
   if (socketPath === null) return Promise.resolve(null)
   return new Promise((resolve) => {
     const asked = request({socketPath, path, timeout: 30_000}, (response) => {
@@ -57,18 +77,49 @@ export function askEngine(path: string): Promise<string | null> {
   })
 }
 
-/** Why the container engine, or the images the tests need in it, are not here; null when they are. */
-export async function whyNoEngine(part: 'docker' | 'images'): Promise<string | null> {
-  if ((await askEngine('/_ping')) === null) return 'no Docker or Podman socket answers'
-  if (part === 'docker') return null
-  for (const image of ['ostler-test/build', 'ostler-test/busybox'])
-    if ((await askEngine(`/images/${image}:latest/json`)) === null)
-      return `the image ${image} is not there (scripts/make-test-images makes it)`
+/** Why a container engine, or what the tests need of it, is not here; null when it is. */
+export async function whyNoEngine(part: EnginePart): Promise<string | null> {
+  switch (part) {
+    case 'docker':
+      return (await askEngine('/_ping')) === null ? 'no Docker or Podman socket answers' : null
+    case 'images':
+      return (
+        (await whyNoEngine('docker')) ??
+        whyNoImages(engineSocket(), ['ostler-test/build', 'ostler-test/busybox'], 'scripts/make-test-images')
+      )
+    case 'podman':
+      return whyNoPodman()
+    case 'docker-group':
+      return whyNoGroup(engineSocket())
+    case 'podman-group':
+      return whyNoGroup(podmanSocket())
+  }
+}
+
+async function whyNoImages(socket: string | null, images: readonly string[], maker: string) {
+  for (const image of images)
+    if ((await askEngine(`/images/${image}:latest/json`, socket)) === null)
+      return `the image ${image} is not there (${maker} makes it)`
   return null
 }
 
+async function whyNoPodman(): Promise<string | null> {
+  const maker = 'scripts/start-test-podman'
+  const socket = podmanSocket()
+  if (socket === null || (await askEngine('/_ping', socket)) === null)
+    return program('podman') ? `no Podman socket answers (${maker} starts one)` : 'Podman is not installed'
+  return whyNoImages(socket, ['ostler-test/debian', 'ostler-test/busybox'], maker)
+}
+
+function whyNoGroup(socket: string | null): string | null {
+  if (process.getuid?.() !== 0) return 'only root may start a worker as another user'
+  // That nobody listens is for the other part to say.
+  if (socket === null || !existsSync(socket)) return null
+  return (statSync(socket).mode & 0o060) === 0o060 ? null : `${socket} is not open to its group`
+}
+
 /** Why any other part is not here, in a few words; null when it is. */
-export function whyAbsent(part: Exclude<Part, 'docker' | 'images'>): string | null {
+export function whyAbsent(part: Exclude<Part, EnginePart>): string | null {
   switch (part) {
     case 'postgresql':
       return process.env['OSTLER_TEST_POSTGRES_URL'] || postgresPrograms()
@@ -80,6 +131,12 @@ export function whyAbsent(part: Exclude<Part, 'docker' | 'images'>): string | nu
       return program('buildbot') && program('buildbot-worker') ? null : 'Buildbot is not installed'
     case 'git':
       return program('git') ? null : 'git is not installed'
+    case 'object-store':
+      return objectServerPrograms.every(program)
+        ? null
+        : "Ceph's object gateway is not installed (radosgw, ceph-mon and ceph-osd)"
+    case 'sshd':
+      return sshdProgram() && program('ssh') ? null : 'openssh-server is not installed'
     case 'mounts':
       return whyNoMounts()
     case 'debian-source':

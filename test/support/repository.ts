@@ -6,6 +6,7 @@ import {dirname, join} from 'node:path'
 import {promisify} from 'node:util'
 import type {ExecutionContext} from 'ava'
 import type {GitSource} from '../../config/config.ts'
+import {noCredentials} from '../../config/terms/repositories.ts'
 
 const run = promisify(execFile)
 
@@ -97,14 +98,14 @@ export class Repository {
 
   /** The server as a source of the configuration. */
   source(over: Partial<GitSource> = {}): GitSource {
-    const credentials = {user: null, password: null, sshKey: null}
     return {
       kind: 'git',
       name: 'repo',
       url: `file://${this.server}`,
       branches: ['**'],
       pollIntervalMs: 60_000,
-      credentials,
+      credentials: noCredentials,
+      pushCredentials: null,
       ...over,
     }
   }

@@ -1,13 +1,15 @@
 // A whole Ostler for a test: real masters and workers as processes, a folder of their own, a client with the
 // administrator's token. When the test ends everything is stopped, and whatever was left behind fails it.
 import test, {type ExecutionContext} from 'ava'
-import {cpSync, mkdirSync, mkdtempSync, realpathSync, writeFileSync} from 'node:fs'
+import {cpSync, mkdirSync, mkdtempSync, realpathSync, symlinkSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
+import pg from 'pg'
 import type {Api, Build, Buildset, Event, Page, Step} from '../../scripts/api.ts'
 import {sweep} from '../../scripts/leftovers.ts'
 import {Master, type Process, startWorker, until, type WorkerOptions} from '../../scripts/processes.ts'
 import {emptyDatabase} from './database.ts'
+import {podmanSocket} from './parts.ts'
 
 export type Database = 'embedded' | 'postgresql'
 
@@ -16,6 +18,10 @@ export interface SystemOptions {
   readonly config: (folder: string) => string
   /** The embedded one by default. */
   readonly database?: Database
+  /** A database of the test's own, instead of a new one on the tests' server. */
+  readonly databaseUrl?: string
+  /** How many masters share the database, the first named `master`, then `master-2` and so on; one by default. */
+  readonly masters?: number
   /** Workers to start, each by name; the configuration must name them too. */
   readonly workers?: readonly (string | (Partial<WorkerOptions> & {readonly name: string}))[]
   /** Also given to the master. */
@@ -75,7 +81,7 @@ export class System {
   private readonly databaseUrl: string | null
   private readonly tokens = new Map<string, string>()
   private readonly workersNow = new Map<string, Process>()
-  private masterNow: Master | null = null
+  private readonly mastersNow = new Map<string, Master>()
 
   private constructor(t: Owner, options: SystemOptions, folder: string, databaseUrl: string | null) {
     this.t = t
@@ -88,8 +94,9 @@ export class System {
   static async start(t: Owner, options: SystemOptions): Promise<System> {
     await takeTurn(t)
     const folder = realpathSync(mkdtempSync(join(tmpdir(), 'ostler-system-')))
-    const database = options.database === 'postgresql' ? await emptyDatabase() : null
-    const system = new System(t, options, folder, database?.url ?? null)
+    const isOnServer = options.database === 'postgresql' && options.databaseUrl === undefined
+    const database = isOnServer ? await emptyDatabase() : null
+    const system = new System(t, options, folder, options.databaseUrl ?? database?.url ?? null)
     t.teardown(async () => {
       await system.end()
       await database?.drop()
@@ -97,13 +104,24 @@ export class System {
     mkdirSync(join(folder, 'master'))
     system.configure(options.config(folder))
     await system.startMaster()
+    for (let n = 2; n <= (options.masters ?? 1); n++) await system.startMaster(`master-${String(n)}`)
     for (const worker of options.workers ?? []) await system.startWorker(worker)
     return system
   }
 
   get master(): Master {
-    if (this.masterNow === null) throw new Error('no master runs now')
-    return this.masterNow
+    return this.masterNamed('master')
+  }
+
+  masterNamed(name: string): Master {
+    const found = this.mastersNow.get(name)
+    if (!found) throw new Error(`no ${name} was started`)
+    return found
+  }
+
+  /** The addresses of all masters that were started. */
+  get urls(): readonly string[] {
+    return [...this.mastersNow.values()].map(({url}) => url)
   }
 
   get api(): Api {
@@ -127,16 +145,25 @@ export class System {
   }
 
   /** Starts the master again on the same state, at the same address as before. */
-  async startMaster(): Promise<Master> {
-    const port = this.masterNow === null ? {} : {port: Number(new URL(this.masterNow.url).port)}
-    this.masterNow = await Master.start({
+  async startMaster(name = 'master'): Promise<Master> {
+    const before = this.mastersNow.get(name)
+    const port = before ? {port: Number(new URL(before.url).port)} : {}
+    mkdirSync(join(this.folder, name), {recursive: true})
+    if (!before && name !== 'master')
+      for (const shared of ['logs', 'artifacts']) {
+        mkdirSync(join(this.folder, 'master', shared), {recursive: true})
+        symlinkSync(join(this.folder, 'master', shared), join(this.folder, name, shared))
+      }
+    const master = await Master.start({
       config: this.configFile,
-      stateDir: join(this.folder, 'master'),
+      stateDir: join(this.folder, name),
+      tokenFile: join(this.folder, 'master', 'admin-token'),
       ...port,
       ...(this.databaseUrl !== null && {databaseUrl: this.databaseUrl}),
       ...(this.options.env && {env: this.options.env}),
     })
-    return this.masterNow
+    this.mastersNow.set(name, master)
+    return master
   }
 
   /** Starts a worker (again, on the same state) and waits until the master sees it. */
@@ -146,7 +173,7 @@ export class System {
     const token = given.token ?? this.tokens.get(name) ?? (await this.master.workerToken(name))
     this.tokens.set(name, token)
     const stateDir = join(this.folder, `worker-${name}`)
-    const worker = startWorker({master: this.master.url, stateDir, ...given, token})
+    const worker = startWorker({master: this.urls, stateDir, ...given, token})
     this.workersNow.set(name, worker)
     await this.untilConnected(name)
     return worker
@@ -194,6 +221,18 @@ export class System {
     return this.api.text(`/logs/${log.id}/raw`)
   }
 
+  /** Rows of the PostgreSQL database, past every master. */
+  async rows<Row extends object>(sql: string, values: readonly unknown[] = []): Promise<Row[]> {
+    if (this.databaseUrl === null) throw new Error('the embedded database is only its master’s')
+    const client = new pg.Client({connectionString: this.databaseUrl})
+    await client.connect()
+    try {
+      return (await client.query<Row>(sql, [...values])).rows
+    } finally {
+      await client.end()
+    }
+  }
+
   /** Waits for an event of the log that fits, from its beginning on. */
   async event(fits: (event: Event) => boolean, withinMs = 60_000): Promise<Event> {
     const signal = AbortSignal.timeout(withinMs)
@@ -203,21 +242,26 @@ export class System {
 
   /** Waits for something, giving up at once when a process has died that nobody stopped. */
   until<T>(what: string, look: () => Promise<T | null | undefined>, withinMs = 60_000): Promise<T> {
-    const alive = [this.masterNow?.process, ...this.workersNow.values()].filter((each) => each?.how === null)
-    return until(what, look, {withinMs, alive: alive.filter((each) => each !== undefined)})
+    const alive = this.processes.filter((each) => each.how === null)
+    return until(what, look, {withinMs, alive})
+  }
+
+  /** Every process that was started, workers first. */
+  private get processes(): readonly Process[] {
+    return [...this.workersNow.values(), ...[...this.mastersNow.values()].map(({process}) => process)]
   }
 
   /** Stops everything: workers first. What they left behind fails the test; a failed test shows what they said. */
   private async end(): Promise<void> {
-    const processes = [...this.workersNow.values(), ...(this.masterNow ? [this.masterNow.process] : [])]
-    for (const each of processes) {
+    for (const each of this.processes) {
       const how = await each.stop()
       const wanted = ['exit 0', 'SIGTERM', 'SIGKILL'].includes(how)
       if (!this.t.passed || !wanted) this.t.log(`${each.name} (${how}):\n${each.lines.slice(-60).join('\n')}`)
     }
     if (!this.t.passed && process.env['OSTLER_TEST_KEEP'])
       cpSync(this.folder, `${this.folder}-kept`, {recursive: true})
-    const left = await sweep(this.folder)
+    const podman = podmanSocket()
+    const left = await sweep(this.folder, podman === null ? [] : [podman])
     if (left.length > 0 && this.t.passed)
       throw new Error(`left behind: ${left.map(({kind, id, text}) => `${kind} ${id} ${text}`).join('; ')}`)
   }

@@ -1,6 +1,6 @@
 // A real worker process for tests, and plans for it.
 import {spawn, type ChildProcess} from 'node:child_process'
-import {mkdtempSync} from 'node:fs'
+import {chownSync, mkdtempSync} from 'node:fs'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {fileURLToPath} from 'node:url'
@@ -21,6 +21,8 @@ export interface WorkerSetup {
   readonly token?: string
   readonly args?: readonly string[]
   readonly env?: Record<string, string>
+  /** As this user instead of ours; what it needs of our files is read before. */
+  readonly as?: {readonly uid: number; readonly gid: number}
 }
 
 export const freshDir = (): string => mkdtempSync(join(tmpdir(), 'ostler-worker-'))
@@ -30,8 +32,16 @@ export function startWorker(
   master: {readonly url: string; readonly token: string},
   setup: WorkerSetup = {},
 ): WorkerProcess {
-  const {stateDir = freshDir(), token = master.token, args = ['--engine-socket', 'none'], env = {}} = setup
-  const run = `import(${JSON.stringify(main)}).then(({main}) => main(process.argv.slice(1))).then((code) => process.exit(code))`
+  const {
+    stateDir = freshDir(),
+    token = master.token,
+    args = ['--engine-socket', 'none'],
+    env = {},
+    as,
+  } = setup
+  if (as) chownSync(stateDir, as.uid, as.gid)
+  const become = as ? `process.setgroups([]), process.setgid(${as.gid}), process.setuid(${as.uid}), ` : ''
+  const run = `import(${JSON.stringify(main)}).then(({main}) => (${become}main(process.argv.slice(1)))).then((code) => process.exit(code))`
   const child = spawn(
     process.execPath,
     [

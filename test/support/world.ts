@@ -54,6 +54,8 @@ export async function openTestWorld(t: ExecutionContext, store: Store, yaml: str
 export class ScriptedWorker {
   readonly told: MasterMessage[] = []
   closed: string | null = null
+  /** Answers no ping: its line is dead. */
+  isDeaf = false
   readonly #sessions: Sessions
   readonly #name: string
   #session = ''
@@ -63,12 +65,16 @@ export class ScriptedWorker {
     this.#name = name
   }
 
-  async attach(attempts: {attempt: string; last: number; applied: number}[] = [], maxBuilds = 1) {
+  async attach(
+    attempts: {attempt: string; last: number; applied: number}[] = [],
+    {maxBuilds = 1, instance}: {maxBuilds?: number; instance?: string} = {},
+  ) {
     const attached = await this.#sessions.attach(
       {
         say: 'hello',
         protocols: [1, 1],
         worker: this.#name,
+        ...(instance !== undefined && {instance}),
         version: '0',
         labels: {},
         maxBuilds,
@@ -83,6 +89,11 @@ export class ScriptedWorker {
           this.closed = reason
         },
         bufferedBytes: () => 0,
+        isAlive: async () => !this.isDeaf,
+        terminate: () => {
+          this.closed = 'terminated'
+          void this.detach()
+        },
       },
     )
     if ('session' in attached) this.#session = attached.session

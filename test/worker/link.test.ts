@@ -1,4 +1,6 @@
 // How a worker behaves at the door and on the line: refusals, versions, malformed frames, declined offers, the command line.
+import {writeFileSync} from 'node:fs'
+import {join} from 'node:path'
 import test from 'ava'
 import {ScriptedMaster} from '../support/scripted-master.ts'
 import {freshDir, plan, startWorker, step} from '../support/worker-process.ts'
@@ -102,6 +104,24 @@ test('offers beyond its means are declined with the reason, the same offer again
   await master.ended('2')
   t.is(master.heard.filter((message) => message.say === 'accept').length, 2)
   t.is(master.entries('2', 'stepStarted').length, 1)
+  await worker.stop()
+  await master.close()
+})
+
+test('an offer that cannot be written down is declined, and was never accepted', async (t) => {
+  const master = await ScriptedMaster.listen()
+  const stateDir = freshDir()
+  const worker = startWorker(master, {stateDir})
+  await master.connectedOnce()
+  writeFileSync(join(stateDir, 'attempts', '1'), 'in the way of the directory')
+  master.offer('1', plan([step('true')]))
+  await master.until(
+    () => master.heard.some((message) => message.say === 'decline' && message.code === 'broken'),
+    'decline',
+  )
+  t.false(master.heard.some((message) => message.say === 'accept'))
+  master.offer('2', plan([step('true')]))
+  t.is((await master.ended('2')).result, 'success', 'the next one is taken')
   await worker.stop()
   await master.close()
 })

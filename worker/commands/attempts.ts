@@ -172,7 +172,7 @@ export class Attempts {
     if (this.isDraining) return {code: 'draining', text: 'the worker is stopping'}
     if (running >= maxBuilds) return {code: 'full', text: `${running} of ${maxBuilds} builds are running`}
     if (needsEngine && !this.tools.place.engine)
-      return {code: 'engine', text: 'this worker has no container engine'}
+      return {code: 'engine', text: `this worker has no container engine: ${this.tools.place.whyNoEngine}`}
     const free = this.disk.freeBytes()
     if (free !== null && free < minFreeBytes)
       return {code: 'disk', text: `${free} bytes are free in the state directory, ${minFreeBytes} are wanted`}

@@ -3,8 +3,9 @@ import type {Checkout} from '../protocol/plan.ts'
 import type {Outcome} from '../protocol/results.ts'
 import {fill} from '../core/templates.ts'
 import {Broken} from '../world/engine.ts'
-import {below, stepOf, type Task} from './task.ts'
-import {checkoutScript} from './checkout-script.ts'
+import {maskText} from '../core/mask.ts'
+import {below, solid, stepOf, type Task} from './task.ts'
+import {checkoutScript, exits} from './checkout-script.ts'
 import {supervised, valueOf} from './supervised.ts'
 
 /** Checks out, and records which revision it got. */
@@ -17,13 +18,22 @@ export async function checkoutCommand(command: Checkout, task: Task): Promise<Ou
   for (const [what, text] of Object.entries({URL: url, branch, revision}))
     if (text?.startsWith('-') || /[\0\n]/.test(text ?? ''))
       throw new Broken(`the ${what} "${text}" is not one that git is given`)
-  const directory = below(task.ground.workspaceHere, fill(command.workdir, filling))
-  const script = (): string =>
-    checkoutScript({...command, url, branch: branch ?? '', revision: revision ?? '', directory}, task)
+  if (/[\r\n]/.test(`${task.env['OSTLER_GIT_USER'] ?? ''}${task.env['OSTLER_GIT_PASSWORD'] ?? ''}`))
+    throw new Broken(`the user or password for ${url} has more than one line: check the secret`)
+  const workspace = task.ground.workspaceHere
+  const directory = below(workspace, fill(command.workdir, filling))
+  const script = (): string => {
+    solid(workspace, directory)
+    return checkoutScript({...command, url, branch: branch ?? '', revision: revision ?? '', directory}, task)
+  }
   const outcome = await supervised({...task, script, showsValue: false})
   if (outcome.outcome !== 'exited') return outcome
-  const said = valueOf(task)
-  if (outcome.code === 75) return {outcome: 'temporary', text: said || 'the repository could not be reached'}
+  // A server may repeat what it was given.
+  const said = maskText(attempt.mask, valueOf(task), (bytes) => Buffer.from(bytes).toString())
+  if (outcome.code === exits.temporary)
+    return {outcome: 'temporary', text: said || `${url} could not be reached`}
+  if (outcome.code === exits.broken)
+    return {outcome: 'broken', text: said || `${url} could not be checked out`}
   if (outcome.code !== 0) return outcome
   const step = stepOf(task.id)
   const at = Date.now()

@@ -13,8 +13,8 @@ import {matching, type Found} from './files.ts'
 import {below, stepOf, type Task} from './task.ts'
 
 export interface Store {
-  /** The master's address, without a final slash. */
-  readonly master: string
+  /** The address of the master of the moment, without a final slash. */
+  readonly master: () => string
   readonly token: string
 }
 
@@ -105,7 +105,7 @@ async function put(
   {master, token}: Store,
   signal: AbortSignal,
 ): Promise<{status: number; text: string}> {
-  const url = new URL(`${master}/worker/artifacts/${sha256}`)
+  const url = new URL(`${master()}/worker/artifacts/${sha256}`)
   const headers = {
     Authorization: `Bearer ${token}`,
     'Ostler-Attempt': fence,

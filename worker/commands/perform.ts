@@ -146,7 +146,7 @@ async function tryStep(
   const id = `${at}.${tries}`
   const {outcome, result} = await outcomeOf(
     step,
-    {attempt, ground, id, since: standing.since, log, own: () => grounds.main.own()},
+    {attempt, ground, id, since: standing.since, log, main: grounds.main},
     tools,
   )
   if (outcome.outcome === 'exited' && outcome.code !== 0 && isDiskFull(tools))
@@ -167,8 +167,8 @@ const isDiskFull = ({freeBytes}: Tools): boolean => (freeBytes() ?? Infinity) < 
 
 /** One try of a step's command. */
 export interface Trial extends Pick<Task, 'attempt' | 'ground' | 'id' | 'since' | 'log'> {
-  /** Gives the workspace to whom the other steps run as. */
-  readonly own: () => Promise<void>
+  /** Where the steps run that are no checkouts. */
+  readonly main: Ground
 }
 
 /** What came of the command; every way in which it can go wrong becomes an outcome here. */
@@ -197,12 +197,11 @@ async function command(step: PlanStep, trial: Trial, tools: Tools): Promise<Outc
   const task: Task = {...trial, step, mark, mayRead, fill: filling, env: environmentOf(step, attempt, mark)}
   switch (step.command.command) {
     case 'spawn':
+      await trial.main.lend()
       return spawnCommand(step.command, task)
-    case 'checkout': {
-      const outcome = await checkoutCommand(step.command, task)
-      await trial.own()
-      return outcome
-    }
+    case 'checkout':
+      await trial.main.reclaim()
+      return checkoutCommand(step.command, task)
     case 'keep':
       return cancellable(task, (abort) =>
         keepCommand(step.command as Parameters<typeof keepCommand>[0], task, tools.store, abort),

@@ -38,6 +38,8 @@ export const helloShape = z.object({
   /** Oldest and newest protocol version the worker speaks. */
   protocols: z.tuple([z.int(), z.int()]),
   worker: name,
+  /** Names its state directory: who says hello with the same one is the same worker, wherever its old line may hang. */
+  instance: z.string().min(1).max(100).optional(),
   version: z.string(),
   labels: z.record(z.string(), z.string()),
   maxBuilds: z.int().min(1).max(1000),

@@ -1,6 +1,5 @@
 // The container engine: Docker's API, spoken by Docker and Podman. One container per build, its main process the supervisor.
-import {existsSync} from 'node:fs'
-import Docker from 'dockerode'
+import type Docker from 'dockerode'
 import type {ContainerPlan} from '../protocol/plan.ts'
 
 /** Something that this worker or its image cannot do; the text is for people. */
@@ -22,10 +21,13 @@ const capabilities = [
   'SYS_CHROOT',
 ]
 
-/** What an image must have, told by name before the supervisor starts. */
+/** What an image must have, told by name before the supervisor starts; and the numbers of the user, which only it knows. */
 const start = `missing=
 for tool in setsid grep; do command -v "$tool" >/dev/null || missing="$missing $tool"; done
 if [ "$missing" ]; then echo "$missing" >/ostler/attempt/missing; exit 127; fi
+while read -r key real rest; do
+  case $key in Uid: | Gid:) echo "$real" ;; esac
+done </proc/self/status >/ostler/attempt/owner
 umask 022
 exec sh /ostler/supervise /ostler/attempt`
 
@@ -42,38 +44,29 @@ export interface BuildContainer {
 }
 
 export class Engine {
+  /** `docker 20.10.24`, `podman 4.3.1 rootless`: for people, and for the journal. */
   readonly name: string
+  /** Runs as an ordinary user, who is root in its containers; every other user there is a stranger outside. */
+  readonly isRootless: boolean
   private readonly docker: Docker
 
-  private constructor(docker: Docker, name: string) {
+  private constructor(docker: Docker, name: string, isRootless: boolean) {
     this.docker = docker
     this.name = name
+    this.isRootless = isRootless
   }
 
-  /** The engine at this socket, or at DOCKER_HOST, or at one of the usual places; null where there is none that answers. */
-  static async find(socket: string | null): Promise<Engine | null> {
-    if (socket === null && process.env['DOCKER_HOST']) return Engine.at(new Docker())
-    const runtime = process.env['XDG_RUNTIME_DIR']
-    const usual = [
-      '/var/run/docker.sock',
-      '/run/podman/podman.sock',
-      ...(runtime ? [`${runtime}/podman/podman.sock`] : []),
-    ]
-    for (const socketPath of socket === null ? usual : [socket]) {
-      const engine = existsSync(socketPath) ? await Engine.at(new Docker({socketPath})) : null
-      if (engine) return engine
+  /** The engine that answers there; rejects when none does. */
+  static async at(docker: Docker): Promise<Engine> {
+    const {Version, Components} = await docker.version()
+    const {Rootless, SecurityOptions} = (await docker.info()) as {
+      Rootless?: boolean
+      SecurityOptions?: readonly string[] | null
     }
-    return null
-  }
-
-  private static async at(docker: Docker): Promise<Engine | null> {
-    try {
-      const {Version, Components} = await docker.version()
-      const isPodman = JSON.stringify(Components).includes('Podman')
-      return new Engine(docker, `${isPodman ? 'podman' : 'docker'} ${Version}`)
-    } catch {
-      return null
-    }
+    const isPodman = JSON.stringify(Components).includes('Podman')
+    const isRootless = Rootless === true || (SecurityOptions ?? []).some((each) => each === 'name=rootless')
+    const name = `${isPodman ? 'podman' : 'docker'} ${Version}${isRootless ? ' rootless' : ''}`
+    return new Engine(docker, name, isRootless)
   }
 
   /** Starts a build's container and gives back its id. Throws Broken when it cannot be. */
@@ -92,23 +85,11 @@ export class Engine {
     }
   }
 
-  /** The container of an attempt of an earlier life, when it still runs. */
-  async find(state: string, fence: string): Promise<string | null> {
-    const found = await this.docker.listContainers({
-      filters: {label: [`ostler.state=${state}`, `ostler.attempt=${fence}`]},
-    })
+  /** The container of an attempt of an earlier life, when it still runs, or whatever is left of it. */
+  async find(state: string, fence: string, all = false): Promise<string | null> {
+    const filters = {label: [`ostler.state=${state}`, `ostler.attempt=${fence}`]}
+    const found = await this.docker.listContainers({all, filters})
     return found[0]?.Id ?? null
-  }
-
-  /** Runs a program in a container as its user, to its end. Throws Broken when it fails. */
-  async run(id: string, Cmd: string[]): Promise<void> {
-    const exec = await this.docker.getContainer(id).exec({Cmd, AttachStdout: true, AttachStderr: true})
-    const stream = await exec.start({})
-    stream.resume()
-    await new Promise((resolve) => stream.once('close', resolve))
-    const {ExitCode} = await exec.inspect()
-    if (ExitCode !== 0)
-      throw new Broken(`${Cmd.join(' ')} failed in the container with exit code ${ExitCode}`)
   }
 
   async isRunning(id: string): Promise<boolean> {
@@ -132,12 +113,56 @@ export class Engine {
   }
 
   async remove(id: string): Promise<void> {
-    await this.docker
-      .getContainer(id)
-      .remove({force: true, v: true})
-      .catch((error: unknown) => {
-        if (![404, 409].includes((error as {statusCode?: number}).statusCode ?? 0)) throw error
+    const container = this.docker.getContainer(id)
+    await container.remove({force: true, v: true}).catch(async (error: unknown) => {
+      if (statusOf(error) === 404 || statusOf(error) === 409) return
+      // Podman has other numbers for one that is just being removed: what counts is whether it is gone.
+      const isGone = await container.inspect().then(
+        () => false,
+        (because: unknown) => statusOf(because) === 404,
+      )
+      if (!isGone) throw error
+    })
+  }
+
+  /**
+   * Gives all files below these directories to an owner, in a container of this image that is gone afterwards: the way of an
+   * ordinary user, who may neither give files away nor take a stranger's. Throws Broken when it cannot.
+   */
+  async give(
+    build: Pick<BuildContainer, 'worker' | 'state' | 'plan'>,
+    owner: string,
+    directories: readonly string[],
+  ): Promise<void> {
+    const container = await this.docker
+      .createContainer({
+        Image: build.plan.image,
+        Entrypoint: ['chown', '-hR', owner, ...directories.map((_path, at) => `/ostler/${at}`)],
+        Cmd: [],
+        User: '0:0',
+        // Of no attempt: the next start of the worker sweeps it, should this one be its last act.
+        Labels: {'ostler.worker': build.worker, 'ostler.state': build.state},
+        HostConfig: {
+          Binds: directories.map((path, at) => `${path}:/ostler/${at}:z`),
+          CapDrop: ['ALL'],
+          CapAdd: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER'],
+          SecurityOpt: ['no-new-privileges'],
+          NetworkMode: 'none',
+        },
       })
+      .catch((error: unknown) => {
+        throw new Broken(message(error))
+      })
+    try {
+      await container.start()
+      const {StatusCode} = (await container.wait()) as {StatusCode: number}
+      if (StatusCode !== 0)
+        throw new Broken((await this.output(container.id)) || `chown ended with ${StatusCode}`)
+    } catch (error) {
+      throw new Broken(message(error))
+    } finally {
+      await this.remove(container.id)
+    }
   }
 
   /** Removes this worker's containers that belong to no attempt it holds; gives back how many. */
@@ -151,9 +176,9 @@ export class Engine {
   private async create(build: BuildContainer): Promise<Docker.Container> {
     for (const isFirst of [true, false]) {
       try {
-        return await this.docker.createContainer(createOptions(build))
+        return await this.docker.createContainer(createOptions(build, await this.userOf(build.plan)))
       } catch (error) {
-        const isMissing = (error as {statusCode?: number}).statusCode === 404
+        const isMissing = statusOf(error) === 404
         if (!isMissing || !isFirst) throw new Broken(`the container cannot be made: ${message(error)}`)
         await this.pull(build.plan.image)
       }
@@ -164,25 +189,52 @@ export class Engine {
   private async pull(image: string): Promise<void> {
     const reference = /:[^/]*$|@/.test(image) ? image : `${image}:latest`
     try {
-      const stream = await this.docker.pull(reference)
-      await new Promise<void>((resolve, reject) => {
-        this.docker.modem.followProgress(stream, (error) => (error ? reject(error) : resolve()))
-      })
+      await pulled(await this.docker.pull(reference))
     } catch (error) {
       throw new Broken(`image "${image}" is not on this worker and cannot be pulled: ${message(error)}`)
     }
   }
+
+  /** As whom a build's container runs: as its plan says, as this worker needs it, or as its image says. */
+  private async userOf({user, image}: ContainerPlan): Promise<string> {
+    return user ?? this.ownUser() ?? (await this.docker.getImage(image).inspect()).Config.User
+  }
+
+  /**
+   * As whom a container runs that says nothing of it: a worker that is not root leaves files that are its own. An engine
+   * without root shows it, too, to its containers as their root.
+   */
+  ownUser(): string | null {
+    const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0]
+    if (uid === 0) return null
+    return this.isRootless ? '0:0' : `${uid}:${gid}`
+  }
 }
 
-function createOptions(build: BuildContainer): Docker.ContainerCreateOptions {
+/** Reads the words of a pull to their end: an error comes among them, under a status that says all is well. */
+async function pulled(words: NodeJS.ReadableStream): Promise<void> {
+  let line = ''
+  for await (const chunk of words) {
+    const lines = (line + String(chunk)).split('\n')
+    line = lines.pop() ?? ''
+    for (const each of lines) throwIfError(each)
+  }
+  throwIfError(line)
+}
+
+function throwIfError(line: string): void {
+  const {error} = line.trim() === '' ? {} : (JSON.parse(line) as {error?: string})
+  if (error) throw new Error(error)
+}
+
+function createOptions(build: BuildContainer, user: string): Docker.ContainerCreateOptions {
   const {plan} = build
-  const user = plan.user ?? ownUser()
   return {
     Image: plan.image,
     Entrypoint: ['sh', '-c', start],
     Cmd: [],
     WorkingDir: '/ostler/workspace',
-    ...(user !== null && {User: user}),
+    User: user,
     Labels: {
       'ostler.worker': build.worker,
       'ostler.state': build.state,
@@ -191,12 +243,14 @@ function createOptions(build: BuildContainer): Docker.ContainerCreateOptions {
     },
     HostConfig: {
       Binds: [
-        `${build.workspace}:/ostler/workspace`,
-        `${build.box}:/ostler/attempt`,
-        `${build.script}:/ostler/supervise:ro`,
+        // z: where SELinux guards the host, containers may touch what is labelled as theirs. Elsewhere it does nothing.
+        `${build.workspace}:/ostler/workspace:z`,
+        `${build.box}:/ostler/attempt:z`,
+        `${build.script}:/ostler/supervise:ro,z`,
       ],
       CapDrop: ['ALL'],
-      CapAdd: capabilities,
+      // Podman gives these even to a user who is not root, as if it were; Docker does not.
+      CapAdd: /^(root|0+)?(:|$)/.test(user) ? capabilities : [],
       SecurityOpt: ['no-new-privileges'],
       ...(plan.memoryBytes !== null && {Memory: plan.memoryBytes, MemorySwap: plan.memoryBytes}),
       ...(plan.cpus !== null && {NanoCpus: Math.round(plan.cpus * 1e9)}),
@@ -206,11 +260,7 @@ function createOptions(build: BuildContainer): Docker.ContainerCreateOptions {
   }
 }
 
-/** A worker that is not root leaves files that are its own. */
-function ownUser(): string | null {
-  const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0]
-  return uid === 0 ? null : `${uid}:${gid}`
-}
+const statusOf = (error: unknown): number | undefined => (error as {statusCode?: number}).statusCode
 
 function message(error: unknown): string {
   const {json, message} = error as {json?: {message?: string}; message?: string}

@@ -1,12 +1,13 @@
 // Where steps run: on the host, or in the build's container. Either way a supervisor, a directory of step files that both
 // sides see, and a workspace.
-import {chmodSync, existsSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {chmodSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {execFile} from 'node:child_process'
 import {promisify} from 'node:util'
 import type {Attempt} from './attempt.ts'
 import {Broken, type Engine} from './engine.ts'
 import {killMarked, newestPid, type Since} from './processes.ts'
+import {warn} from './print.ts'
 import {furnish, Supervisor, type HostSupervisors} from './supervisor.ts'
 
 export interface Ground {
@@ -22,7 +23,9 @@ export interface Ground {
   /** The supervisor, started if it has to be. Throws Broken, or Lost when what ran is gone with its host. */
   supervisor(): Promise<Supervisor>
   /** Gives the workspace's files to the user that its steps run as. */
-  own(): Promise<void>
+  lend(): Promise<void>
+  /** Gives them back to the worker, which works on them from the host. */
+  reclaim(): Promise<void>
   /** Ends all that the attempt left behind here. */
   leave(): Promise<void>
 }
@@ -39,6 +42,8 @@ export interface Place {
   readonly script: string
   readonly supervisors: HostSupervisors
   readonly engine: Engine | null
+  /** For people; empty when there is one. */
+  readonly whyNoEngine: string
   readonly workspacePath: (name: string) => string
 }
 
@@ -83,7 +88,11 @@ export class HostGround implements Ground {
     return this.held
   }
 
-  own(): Promise<void> {
+  lend(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  reclaim(): Promise<void> {
     return Promise.resolve()
   }
 
@@ -108,6 +117,8 @@ export class ContainerGround implements Ground {
   private readonly place: Place
   private container: string | null = null
   private opened: Promise<Supervisor> | null = null
+  /** The workspace's files belong to the user that the steps run as. */
+  private isLent = false
 
   constructor(attempt: Attempt, place: Place) {
     this.attempt = attempt
@@ -124,22 +135,39 @@ export class ContainerGround implements Ground {
     return supervisor
   }
 
-  async own(): Promise<void> {
-    const user = this.attempt.plan.container?.user
-    if (!user || process.getuid?.() !== 0) return
+  async lend(): Promise<void> {
+    if (this.isLent) return
     await this.supervisor()
-    await this.give()
+    const {user = null} = this.attempt.plan.container ?? {}
+    const [, uid, gid] =
+      /^(\d+)\n(\d+)\n$/.exec(readFileSync(join(this.attempt.dir, 'owner'), 'latin1')) ?? []
+    if (!uid || !gid) throw new Broken('the container does not tell the number of its user')
+    const owner = `${uid}:${gid}`
+    // Where the plan names no user the image may: its steps must be able to write here, too.
+    const isOwn = owner === (this.place.engine?.ownUser() ?? '0:0')
+    if (isRoot() && (!isOwn || user !== null))
+      await promisify(execFile)('chown', ['-hR', owner, this.workspaceHere])
+    if (!isRoot() && !isOwn) await this.give(owner, [this.workspaceHere])
+    this.isLent = true
   }
 
-  /** The image knows the numbers of its user's name; the worker, being root, may give files away. */
-  private async give(): Promise<void> {
-    await this.place.engine?.run(this.container ?? '', [
-      'sh',
-      '-c',
-      'echo "$(id -u):$(id -g)" >/ostler/attempt/owner',
-    ])
-    const [owner = ''] = /^\d+:\d+$/.exec(readFileSync(join(this.here, 'owner'), 'latin1').trim()) ?? []
-    if (owner !== '') await promisify(execFile)('chown', ['-hR', owner, this.workspaceHere])
+  async reclaim(): Promise<void> {
+    this.isLent = false
+    const owner = this.place.engine?.ownUser() ?? null
+    const mayHoldForeign = this.place.engine?.isRootless === true || !!this.attempt.plan.container?.user
+    const directories = [this.workspaceHere, this.here]
+    if (owner === null || !mayHoldForeign || !(await hasForeign(directories))) return
+    await this.give(owner, directories).catch((error: unknown) => {
+      // Nothing is lost by it; but a checkout there will fail, and a person must know why.
+      const remedy = `as root: chown -R ${String(process.getuid?.())} ${this.workspaceHere}`
+      warn('workspace.foreign', {workspace: this.workspaceHere, why: (error as Error).message, remedy})
+    })
+  }
+
+  private async give(owner: string, directories: readonly string[]): Promise<void> {
+    const {engine, worker, state} = this.place
+    const plan = this.attempt.plan.container
+    if (plan) await engine?.give({worker, state, plan}, owner, directories)
   }
 
   async leave(): Promise<void> {
@@ -149,24 +177,26 @@ export class ContainerGround implements Ground {
     if (!engine) return
     const id =
       this.container ??
-      (existsSync(join(this.here, 'status')) ? await engine.find(state, this.attempt.fence) : null)
+      (existsSync(join(this.here, 'status')) ? await engine.find(state, this.attempt.fence, true) : null)
     if (id) await engine.remove(id)
     this.container = null
+    await this.reclaim()
   }
 
   private async open(): Promise<Supervisor> {
-    const {engine, worker, state, script} = this.place
+    const {engine, whyNoEngine, worker, state, script} = this.place
     const {plan, fence} = this.attempt
-    if (!engine) throw new Broken('this worker has no container engine')
+    if (!engine) throw new Broken(`this worker has no container engine: ${whyNoEngine}`)
     if (!plan.container) throw new Error('a build without a container')
     if (existsSync(join(this.here, 'started'))) {
       this.container = await engine.find(state, fence)
       if (this.container === null) throw new Lost("the build's container is gone")
       return new Supervisor(this.here)
     }
-    const leftover = await engine.find(state, fence)
+    const leftover = await engine.find(state, fence, true)
     if (leftover) await engine.remove(leftover)
-    for (const file of ['control', 'signals', 'bell', 'missing']) rmSync(join(this.here, file), {force: true})
+    for (const file of ['control', 'signals', 'bell', 'missing', 'owner'])
+      rmSync(join(this.here, file), {force: true})
     await furnish(this.here)
     prepareStatus(this.here)
     // Whoever the image runs as must reach these: the box holds nothing that its steps may not see.
@@ -182,8 +212,9 @@ export class ContainerGround implements Ground {
       supervisor.close()
       throw new Broken(await this.whyNot(id, engine))
     }
+    // Out of the reach of its steps, which could name anybody.
+    renameSync(join(this.here, 'owner'), join(this.attempt.dir, 'owner'))
     writeFileSync(join(this.here, 'started'), '')
-    if (plan.container.user && process.getuid?.() === 0) await this.give()
     return supervisor
   }
 
@@ -194,6 +225,16 @@ export class ContainerGround implements Ground {
       return `image "${image}" lacks what a build needs:${readFileSync(missing, 'utf8').trimEnd()}`
     return `the supervisor did not start in image "${image}": ${(await engine.output(id)) || 'no reason was given'}`
   }
+}
+
+const isRoot = (): boolean => process.getuid?.() === 0
+
+/** Whether somebody else than this user owns anything there. */
+async function hasForeign(directories: readonly string[]): Promise<boolean> {
+  const looked = ['!', '-user', String(process.getuid?.()), '-print', '-quit']
+  // What it cannot look into lies in a directory that it has named already.
+  const said = await promisify(execFile)('find', [...directories, ...looked]).catch((error: unknown) => error)
+  return (said as {stdout?: string}).stdout !== ''
 }
 
 /** The file that the supervisor overwrites in place, so that a full disk cannot swallow an exit status. */

@@ -1,4 +1,4 @@
-// The websocket to the master: dials, says hello, beats, and dials again for as long as it takes. What is said over it is
+// The websocket to a master: dials, says hello, beats, and dials again for as long as it takes. What is said over it is
 // somebody else's; a broken line changes nothing for a build.
 import {WebSocket, type ClientOptions, type RawData} from 'ws'
 import {decode, encodeText, FrameFault} from '../protocol/frames.ts'
@@ -21,7 +21,8 @@ const silentBeatsMax = 3
 const known = new Set(['welcome', 'refused', 'offer', 'applied', 'cancel', 'stop', 'beaten'])
 
 export interface LinkOptions {
-  readonly master: string
+  /** The masters' addresses: any will do, and when one goes the next is tried. */
+  readonly masters: readonly string[]
   readonly token: string
   readonly hello: () => Hello
   readonly freeBytes: () => number | null
@@ -42,6 +43,7 @@ export class Link {
   private wasWelcome = false
   private isClosed = false
   private failures = 0
+  private at = 0
   /** By the clock that nobody sets. */
   private heardAt = 0
   private timer: NodeJS.Timeout | null = null
@@ -51,13 +53,18 @@ export class Link {
     this.options = options
   }
 
+  /** The address of the master it speaks with, or tries next. */
+  get master(): string {
+    return this.options.masters[this.at] ?? ''
+  }
+
   get isOpen(): boolean {
     return this.isWelcome
   }
 
   dial(): void {
-    const {master, token} = this.options
-    const url = `${master.replace(/^http/, 'ws')}/worker`
+    const {token} = this.options
+    const url = `${this.master.replace(/^http/, 'ws')}/worker`
     const headers = {Authorization: `Bearer ${token}`}
     const socket = (this.options.open ?? openSocket)(url, {
       headers,
@@ -156,7 +163,7 @@ export class Link {
     // A wrong token at the first call is a mistake to be told at once; later it may be the master's, and a build may wait for it.
     if (code === 'token' && !this.wasWelcome && this.options.hello().attempts.length === 0)
       return this.giveUp(3)
-    this.failures = Math.max(this.failures, 3)
+    this.failures = Math.max(this.failures, 3 * this.options.masters.length)
     this.socket?.close(1000)
   }
 
@@ -169,9 +176,14 @@ export class Link {
     this.isWelcome = false
     this.socket = null
     if (this.isClosed) return
-    const limitMs = Math.min(backoffMaxMs, backoffMinMs * 2 ** Math.min(this.failures++, 10))
+    const from = this.master
+    const {length} = this.options.masters
+    this.at = (this.at + 1) % length
+    // Every master is asked once before the pause grows.
+    const rounds = Math.floor(this.failures++ / length)
+    const limitMs = Math.min(backoffMaxMs, backoffMinMs * 2 ** Math.min(rounds, 10))
     const waitMs = limitMs * (0.5 + Math.random() / 2)
-    warn('link.lost', {why, againMs: Math.round(waitMs)})
+    warn('link.lost', {master: from, why, againMs: Math.round(waitMs), next: this.master})
     this.later(waitMs, () => this.dial())
   }
 

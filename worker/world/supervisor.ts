@@ -204,14 +204,23 @@ export class HostSupervisors {
   }
 }
 
+/** A user may be a mere number that the machine has no name for. */
+function self(): {username: string; home: string} {
+  try {
+    return {username: userInfo().username, home: homedir()}
+  } catch {
+    return {username: String(process.getuid?.()), home: process.env['HOME'] ?? '/'}
+  }
+}
+
 /** The environment that every step on the host begins with: nothing of the worker's own. */
 export function cleanEnv(): Record<string, string> {
   const {PATH = '/usr/local/bin:/usr/bin:/bin', LANG = 'C.UTF-8', TZ} = process.env
-  const {username} = userInfo()
+  const {username, home} = self()
   return {
     PATH,
     LANG,
-    HOME: homedir(),
+    HOME: home,
     USER: username,
     LOGNAME: username,
     SHELL: '/bin/sh',

@@ -16,7 +16,14 @@ const shape = z.strictObject({
   pollInterval: duration('60s')
     .prefault('60s')
     .describe('Time between looks. A webhook source may wake it sooner.'),
-  credentials: credentials().optional().describe('What opens the repository. Nothing for a public one.'),
+  credentials: credentials()
+    .optional()
+    .describe('What opens the repository, for polls and checkouts. Nothing for a public one.'),
+  pushCredentials: credentials()
+    .optional()
+    .describe(
+      'What promotions push with. It stays in the master: its secrets may not be used by any builder.',
+    ),
 })
 
 /** The source kind `git`. */
@@ -38,6 +45,7 @@ pollInterval: 60s
     branches: options.branches,
     pollIntervalMs: options.pollInterval,
     credentials: options.credentials ?? noCredentials,
+    pushCredentials: options.pushCredentials ?? null,
   }),
 })
 

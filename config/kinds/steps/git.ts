@@ -1,10 +1,11 @@
 // git: bring the workspace to the revision being built.
 //
-// The source's credentials travel as secrets in the step's environment, under the three names that the worker's
-// checkout reads: OSTLER_GIT_USER, OSTLER_GIT_PASSWORD and OSTLER_GIT_SSH_KEY.
+// The source's credentials travel as secrets in the step's environment, under the four names that the worker's
+// checkout reads: OSTLER_GIT_USER, OSTLER_GIT_PASSWORD, OSTLER_GIT_SSH_KEY and OSTLER_GIT_KNOWN_HOSTS. What
+// promotions push with is never among them.
 import {z} from 'zod'
 import type {Template} from '../../../worker/protocol/plan.ts'
-import type {Expansion, GitSource} from '../../config.ts'
+import type {Credentials, Expansion, GitSource} from '../../config.ts'
 import {isGlob} from '../../terms/globs.ts'
 import {template} from '../../terms/interpolation.ts'
 import {count, flag} from '../../terms/names.ts'
@@ -38,7 +39,11 @@ const shape = z.strictObject({
     .nullable()
     .prefault(null)
     .describe('Fetch only so many commits. `null` fetches all.'),
-  submodules: flag().prefault(false).describe('Check out submodules too, at all depths.'),
+  submodules: flag()
+    .prefault(false)
+    .describe(
+      'Check out submodules too, at all depths. Those on the same server are opened with the same credentials.',
+    ),
   credentials: credentials().optional().describe("What opens the repository. Default: the source's."),
   workdir: workdir(),
   // As in Buildbot: without the source nothing else makes sense.
@@ -95,11 +100,12 @@ function sourceOf(repository: string, {source}: Expansion): GitSource | undefine
 }
 
 /** The environment in which the worker's checkout finds what opens a repository. */
-function credentialEnv(credentials: GitSource['credentials'] | undefined): Record<string, Template> {
+function credentialEnv(credentials: Credentials | undefined): Record<string, Template> {
   return {
     ...(credentials?.user == null ? {} : {OSTLER_GIT_USER: [credentials.user]}),
     ...(credentials?.password == null ? {} : {OSTLER_GIT_PASSWORD: [{secret: credentials.password.secret}]}),
     ...(credentials?.sshKey == null ? {} : {OSTLER_GIT_SSH_KEY: [{secret: credentials.sshKey.secret}]}),
+    ...(credentials?.knownHosts == null ? {} : {OSTLER_GIT_KNOWN_HOSTS: [credentials.knownHosts]}),
   }
 }
 

@@ -2,7 +2,7 @@
 import {readConfiguration} from '../../world/configuration.ts'
 import {problemLine} from '../../world/settings.ts'
 import {exits} from '../exits.ts'
-import {say, sayError, sayJson} from '../print.ts'
+import {plural, say, sayError, sayJson} from '../print.ts'
 import type {Verb} from '../verb.ts'
 
 export const checkConfig: Verb = (program, end) =>
@@ -21,5 +21,4 @@ export const checkConfig: Verb = (program, end) =>
         )
     })
 
-const counted = (things: readonly unknown[], word: string): string =>
-  `${things.length} ${word}${things.length === 1 ? '' : 's'}`
+const counted = (things: readonly unknown[], word: string): string => plural(things.length, word)

@@ -1,16 +1,20 @@
 // Every verb, in the order of the help.
 import type {Verb} from '../verb.ts'
+import {backup} from './backup.ts'
 import {builds} from './builds.ts'
 import {cancel} from './cancel.ts'
 import {checkConfig} from './check-config.ts'
 import {force} from './force.ts'
+import {fsck} from './fsck.ts'
 import {log} from './log.ts'
 import {master} from './master.ts'
+import {masters} from './masters.ts'
 import {promote} from './promote.ts'
 import {promotions} from './promotions.ts'
 import {rebuild} from './rebuild.ts'
 import {reload} from './reload.ts'
 import {requests} from './requests.ts'
+import {restore} from './restore.ts'
 import {drain, pause, resume} from './rest.ts'
 import {token} from './token.ts'
 import {worker} from './worker.ts'
@@ -24,6 +28,7 @@ export const verbs: readonly Verb[] = [
   builds,
   requests,
   workers,
+  masters,
   promotions,
   log,
   cancel,
@@ -34,4 +39,7 @@ export const verbs: readonly Verb[] = [
   promote,
   reload,
   token,
+  backup,
+  restore,
+  fsck,
 ]

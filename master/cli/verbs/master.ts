@@ -7,6 +7,8 @@ interface Flags {
   readonly config: string
   readonly stateDir: string
   readonly listen: string
+  readonly filesDir?: string
+  readonly objectStore?: string
   readonly logLevel: string
 }
 
@@ -16,6 +18,17 @@ export const master: Verb = (program, end) =>
     .description('run a master; SIGTERM stops it, SIGHUP reloads the configuration')
     .requiredOption('--config <file>', 'the configuration, YAML or TypeScript')
     .option('--state-dir <dir>', 'where logs, artifacts and the embedded database live', 'state')
+    .addOption(
+      new Option('--files-dir <dir>', 'where logs and artifacts live instead, shared by several masters').env(
+        'OSTLER_FILES_DIR',
+      ),
+    )
+    .addOption(
+      new Option(
+        '--object-store <url>',
+        'or an S3-compatible store: s3://bucket/prefix?endpoint=https://host&region=name&pathStyle=true',
+      ).env('OSTLER_OBJECT_STORE'),
+    )
     .option('--listen <host:port>', 'where to listen', '127.0.0.1:8010')
     .addOption(
       new Option('--log-level <level>', 'what to say')
@@ -24,9 +37,11 @@ export const master: Verb = (program, end) =>
     )
     .addHelpText(
       'after',
-      '\nOSTLER_DATABASE_URL selects a PostgreSQL server; without it the embedded database is used.',
+      '\nOSTLER_DATABASE_URL selects a PostgreSQL server; without it the embedded database is used.\n' +
+        'The keys of an object store are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or systemd credentials named\n' +
+        'aws-access-key-id and aws-secret-access-key.',
     )
-    .action(async ({config, stateDir, listen, logLevel}: Flags) => {
+    .action(async ({config, stateDir, filesDir, objectStore, listen, logLevel}: Flags) => {
       // Only here: no other verb needs the master's parts.
       const {runMaster} = await import('../../main.ts')
       const code = await runMaster({
@@ -34,6 +49,8 @@ export const master: Verb = (program, end) =>
         stateDir,
         listen,
         logLevel,
+        filesDir: filesDir || null,
+        objectStore: objectStore || null,
         databaseUrl: process.env['OSTLER_DATABASE_URL'] || null,
       })
       end(code as Exit)

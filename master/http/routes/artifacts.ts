@@ -69,7 +69,7 @@ async function sendBytes(
   }
   reply.header('content-length', range ? range.end - range.start + 1 : size)
   if (request.method === 'HEAD') return await reply.send()
-  return await reply.send(size === 0 ? '' : needs.artifacts.read(artifact.sha256, range ?? undefined))
+  return await reply.send(size === 0 ? '' : await needs.artifacts.read(artifact.sha256, range ?? undefined))
 }
 
 /** The one range asked for; null for the whole (several ranges at once are not given, which is allowed). */

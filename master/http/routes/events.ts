@@ -29,6 +29,7 @@ export function eventRoutes(api: Api, needs: RouteNeeds): void {
         .follow(after, {
           gone: stream.gone,
           drained: () => stream.drained(),
+          database: (state) => stream.send({event: 'database', data: JSON.stringify({state})}),
           take(events) {
             for (const {cursor, at, type, data} of events)
               if (!types || types.includes(type))
@@ -39,7 +40,10 @@ export function eventRoutes(api: Api, needs: RouteNeeds): void {
                 })
           },
         })
-        .catch(() => stream.end())
+        .catch(() => {
+          stream.send({event: 'database', data: JSON.stringify({state: 'away'})})
+          stream.end()
+        })
       return reply
     },
   )

@@ -6,12 +6,14 @@ import type {EventFeed} from '../feed.ts'
 import type {Needs} from '../needs.ts'
 import type {Streams} from '../streams.ts'
 import {artifactRoutes} from './artifacts.ts'
+import {backupRoutes} from './backup.ts'
 import {builderRoutes} from './builders.ts'
 import {buildRoutes} from './builds.ts'
 import {changeRoutes} from './changes.ts'
 import {configRoutes} from './config.ts'
 import {eventRoutes} from './events.ts'
 import {logRoutes} from './logs.ts'
+import {masterRoutes} from './masters.ts'
 import {promotionRoutes} from './promotions.ts'
 import {requestRoutes} from './requests.ts'
 import {schedulerRoutes} from './schedulers.ts'
@@ -43,12 +45,14 @@ const resources = [
   schedulerRoutes,
   changeRoutes,
   workerRoutes,
+  masterRoutes,
   promotionRoutes,
   artifactRoutes,
   waterfallRoutes,
   eventRoutes,
   tokenRoutes,
   configRoutes,
+  backupRoutes,
 ]
 
 export function apiRoutes(api: Api, needs: RouteNeeds): void {

@@ -15,7 +15,7 @@ export function outsideRoutes(app: FastifyInstance, needs: Needs): void {
       .header('cache-control', 'no-store')
       .send({status: reasons.length === 0 ? 'ok' : 'unwell', reasons})
   })
-  const metrics = observe(needs.metrics, needs.store)
+  const metrics = observe(needs)
   // Builders' and workers' names are in it, so it is open only where reading is.
   app.get('/metrics', {config: {policy: 'read'}}, async (_request, reply) =>
     reply.type(needs.metrics.contentType).send(await metrics()),

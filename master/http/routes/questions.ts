@@ -14,6 +14,24 @@ export const pageQuery = z.object({
 /** A reason that a person gives, in an optional body. */
 export const reasonBody = z.object({reason: z.string().max(1000).default('')}).nullish()
 
+/** Why somebody wants a rest, and for how many seconds; without them until it is ended. */
+export const restBody = z
+  .object({
+    reason: z.string().max(1000).default(''),
+    forSeconds: z
+      .int()
+      .min(1)
+      .max(366 * 24 * 3600)
+      .nullable()
+      .default(null),
+  })
+  .nullish()
+
+export const restOf = (body: z.infer<typeof restBody>) => ({
+  reason: body?.reason ?? '',
+  forMs: body?.forSeconds ? body.forSeconds * 1000 : null,
+})
+
 export function page<T>(found: T | null): T {
   if (found === null)
     throw new Refusal(400, 'bad-input', 'this cursor is none of ours', [

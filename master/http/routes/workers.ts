@@ -6,7 +6,7 @@ import {actorOf} from '../access.ts'
 import {notFound} from '../refusals.ts'
 import {list, workerShape} from '../shapes.ts'
 import type {Api, RouteNeeds} from './index.ts'
-import {nameParams, reasonBody} from './questions.ts'
+import {nameParams, restBody, restOf} from './questions.ts'
 
 const summaries = {
   pause: 'Give a worker no new builds',
@@ -48,7 +48,7 @@ export function workerRoutes(api: Api, needs: RouteNeeds): void {
         schema: {
           summary: summaries[wish],
           params: nameParams,
-          body: reasonBody,
+          body: restBody,
           response: {202: z.object({worker: z.string()})},
         },
       },
@@ -57,7 +57,7 @@ export function workerRoutes(api: Api, needs: RouteNeeds): void {
         const configured = needs.settings().config.workers.some((worker) => worker.name === name)
         const known = await needs.store.transaction(async (tx) => {
           if (configured) await knowWorker(tx, name)
-          return await wishWorker(tx, name, wish, actorOf(request), request.body?.reason ?? '')
+          return await wishWorker(tx, name, wish, actorOf(request), restOf(request.body))
         })
         if (!known) throw notFound('worker', name)
         needs.bells.ring('claims')
@@ -76,7 +76,7 @@ export function workerRoutes(api: Api, needs: RouteNeeds): void {
               ? "Leave a builder's requests waiting"
               : "Build a paused builder's requests again",
           params: nameParams,
-          body: reasonBody,
+          body: restBody,
           response: {202: z.object({builder: z.string()})},
         },
       },
@@ -85,7 +85,7 @@ export function workerRoutes(api: Api, needs: RouteNeeds): void {
         if (!needs.settings().config.builders.some((builder) => builder.name === name))
           throw notFound('builder', name)
         await needs.store.transaction((tx) =>
-          wishBuilder(tx, name, wish, actorOf(request), request.body?.reason ?? ''),
+          wishBuilder(tx, name, wish, actorOf(request), restOf(request.body)),
         )
         needs.bells.ring('claims')
         return await reply.code(202).send({builder: name})

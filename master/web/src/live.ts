@@ -35,8 +35,8 @@ export interface Happening {
 }
 type Listener = (happening: Happening) => void
 
-/** `lost` is only said when the stream has been away long enough for a reader to care. */
-export type Liveness = 'connecting' | 'live' | 'lost'
+/** `away`: the master is there, but its database is not. `lost` is only said when the stream has been away long enough for a reader to care. */
+export type Liveness = 'connecting' | 'live' | 'away' | 'lost'
 
 const retryMs = 3000
 const patienceMs = 2500
@@ -69,17 +69,22 @@ function open() {
   stream.onopen = () => {
     clearTimeout(patience)
     patience = undefined
-    const wasLost = liveness === 'lost'
+  }
+  stream.addEventListener('database', (event) => {
+    const {state} = parse(String(event.data))
+    if (state === 'away') return become('away')
+    const wasLost = liveness === 'lost' || liveness === 'away'
     become('live')
     // What happened while we were away is told again from the last event. Without one, or when questions went without
     // an answer meanwhile, ask for everything.
     if (!wasLive) tell({type: 'opened', data: {}})
     else if (wasLost || last === null) tell({type: 'resumed', data: {}})
     wasLive = true
-  }
+  })
   stream.onerror = () => {
     // From the first failure on: further tries must not push the news away.
-    patience ??= setTimeout(() => become('lost'), patienceMs)
+    // (A master whose database is away ends the stream, too, but answers.)
+    patience ??= setTimeout(() => become('lost'), liveness === 'away' ? 2 * retryMs : patienceMs)
     if (stream.readyState !== EventSource.CLOSED) return
     retry = setTimeout(open, retryMs)
     tell({type: 'refused', data: {}})

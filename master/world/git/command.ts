@@ -1,10 +1,12 @@
 // Every run of git by the master goes through here: own home and configuration, no hooks, no prompts, an allow-list
 // of protocols, a time limit, and only the credentials of the source at hand.
-import {mkdir, rm, writeFile} from 'node:fs/promises'
+import {mkdir, writeFile} from 'node:fs/promises'
 import {randomBytes} from 'node:crypto'
 import {join} from 'node:path'
 import {simpleGit} from 'simple-git'
-import type {GitSource} from '../../../config/config.ts'
+import {maskOf} from '../../../worker/core/mask.ts'
+import type {Access} from './access.ts'
+import {killMarked, markName} from './leftovers.ts'
 
 /** What git did, whatever its exit code; `code` is null when it was stopped by its time limit. */
 export interface GitAnswer {
@@ -38,13 +40,6 @@ export interface RunOptions {
   readonly access?: Access
 }
 
-/** The credentials of one source, made ready for git; `close` removes what was written for it. */
-export interface Access {
-  readonly env: Readonly<Record<string, string>>
-  readonly config: readonly string[]
-  close(): Promise<void>
-}
-
 /** What of the master's own environment git gets to see: where programs and proxies are, nothing else. */
 const passed = [
   'PATH',
@@ -61,6 +56,9 @@ const passed = [
 const allowedEnvironment = [
   'GIT_ALLOW_PROTOCOL',
   'GIT_TERMINAL_PROMPT',
+  'GIT_ASKPASS',
+  'SSH_ASKPASS',
+  'SSH_ASKPASS_REQUIRE',
   'GIT_CONFIG_NOSYSTEM',
   'GIT_SSH_COMMAND',
   'GIT_AUTHOR_NAME',
@@ -91,6 +89,7 @@ export async function runGit(
   options: RunOptions,
 ): Promise<GitAnswer> {
   const limit = AbortSignal.timeout(options.limitMs)
+  const mark = randomBytes(12).toString('hex')
   let answer: GitAnswer = {code: 0, out: '', err: ''}
   const git = simpleGit({
     baseDir: options.cwd,
@@ -103,7 +102,7 @@ export async function runGit(
       answer = {
         code: limit.aborted ? null : result.exitCode,
         out: Buffer.concat(result.stdOut).toString('utf8'),
-        err: Buffer.concat(result.stdErr).toString('utf8'),
+        err: masked(Buffer.concat(result.stdErr), options.access),
       }
       return limit.aborted || result.exitCode < 0 ? (error ?? new Error('git was stopped')) : undefined
     },
@@ -114,22 +113,37 @@ export async function runGit(
       allowUnsafeProtocolOverride: true,
       allowUnsafeCredentialHelper: true,
       allowUnsafeSshCommand: true,
+      allowUnsafeAskPass: true,
     },
-  }).env(environment(place, options))
+  }).env({...environment(place, options), [markName]: mark})
   try {
     await git.raw([...argv])
   } catch (error) {
-    if (limit.aborted)
+    if (limit.aborted) {
+      await killMarked(mark)
       return {
         ...answer,
         code: null,
         err: `${answer.err}\ngit took longer than ${options.limitMs / 1000} s`.trim(),
       }
+    }
+    if (isMissing(error))
+      throw new GitFault(
+        'failed',
+        "git is not installed on the master's host: install it (on Debian: apt-get install git)",
+      )
     // Simple-git's own guard against dangerous arguments, or a program that could not be started.
     throw new GitFault('failed', tidyWords(error instanceof Error ? error.message : String(error)))
   }
   return answer
 }
+
+const isMissing = (error: unknown): boolean =>
+  /spawn git ENOENT/.test(error instanceof Error ? error.message : String(error))
+
+/** A server may repeat what it was given. */
+const masked = (words: Buffer, access: Access | undefined): string =>
+  Buffer.from(maskOf(access?.secrets ?? [])(words, true).bytes).toString('utf8')
 
 function environment(place: GitPlace, options: RunOptions): Record<string, string> {
   const inherited = passed.flatMap((name) =>
@@ -142,6 +156,10 @@ function environment(place: GitPlace, options: RunOptions): Record<string, strin
     LC_ALL: 'C',
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_TERMINAL_PROMPT: '0',
+    // Nobody sits here to be asked: not by git, and not by ssh where there happens to be a display.
+    GIT_ASKPASS: 'true',
+    SSH_ASKPASS: 'true',
+    SSH_ASKPASS_REQUIRE: 'never',
     GIT_ALLOW_PROTOCOL: 'file:git:http:https:ssh',
     ...options.access?.env,
     ...options.env,
@@ -154,87 +172,12 @@ export async function makeHome(home: string): Promise<void> {
   await writeFile(join(home, '.gitconfig'), '[safe]\n\tdirectory = *\n', {mode: 0o600})
 }
 
-/** Reads the source's secrets and lays them out for git: a password in the environment only, a key in a private file. */
-export async function openAccess(place: GitPlace, source: GitSource): Promise<Access> {
-  const {user, password, sshKey} = source.credentials
-  const env: Record<string, string> = {}
-  const config: string[] = []
-  let keyFile: string | null = null
-  if (password) {
-    env['OSTLER_GIT_USER'] = singleLine(user ?? 'git', source, 'user')
-    env['OSTLER_GIT_PASSWORD'] = singleLine(
-      (await place.secret(password.secret)).replace(/\r?\n$/, ''),
-      source,
-      'password',
-    )
-    // Bound to the configured server, so that a redirect elsewhere does not carry the password along.
-    config.push(`credential.${serverOf(source.url)}.helper=${passwordHelper}`)
-  }
-  if (sshKey) {
-    keyFile = join(place.home, `key-${randomBytes(8).toString('hex')}`)
-    const key = await place.secret(sshKey.secret)
-    await writeFile(keyFile, key.endsWith('\n') ? key : `${key}\n`, {mode: 0o600, flag: 'wx'})
-  }
-  env['GIT_SSH_COMMAND'] = sshCommand(place, keyFile)
-  return {
-    env,
-    config,
-    close: async () => {
-      if (keyFile) await rm(keyFile, {force: true})
-    },
-  }
-}
-
-const passwordHelper =
-  '!f() { test "$1" = get && printf "username=%s\\npassword=%s\\n" "$OSTLER_GIT_USER" "$OSTLER_GIT_PASSWORD"; }; f'
-
-function singleLine(text: string, source: GitSource, what: string): string {
-  if (/[\n\r\0]/.test(text))
-    throw new GitFault('auth', `the ${what} of source ${source.name} has more than one line`)
-  return text
-}
-
-function serverOf(url: string): string {
-  try {
-    const {protocol, host} = new URL(url)
-    return `${protocol}//${host}`
-  } catch {
-    return url
-  }
-}
-
-function sshCommand(place: GitPlace, keyFile: string | null): string {
-  const own = keyFile
-    ? [
-        '-F',
-        '/dev/null',
-        '-i',
-        keyFile,
-        '-o',
-        'IdentitiesOnly=yes',
-        '-o',
-        `UserKnownHostsFile=${join(place.home, 'known_hosts')}`,
-      ]
-    : []
-  const quiet = [
-    'BatchMode=yes',
-    'StrictHostKeyChecking=accept-new',
-    'ConnectTimeout=20',
-    'ServerAliveInterval=15',
-    'ServerAliveCountMax=4',
-  ]
-  return ['ssh', ...own, ...quiet.flatMap((option) => ['-o', option])].map(shellWord).join(' ')
-}
-
-const shellWord = (word: string) =>
-  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
-
 const authWords =
-  /authentication failed|could not read (username|password)|permission denied \(|invalid credentials|returned error: 40[13]|host key verification failed|access denied/i
+  /authentication failed|could not read (username|password)|permission denied \(|invalid credentials|returned error: 40[13]|host key verification failed|access denied|invalid format|error in libcrypto/i
 const damageWords =
   /not a git repository|bad object|object file .* is empty|corrupt|did not send all necessary objects|missing (blob|tree|commit)|unable to read (tree|sha1 file)|invalid sha1 pointer|pack has \d+ unresolved/i
 const netWords =
-  /could not resolve|connection (refused|reset|timed out)|unable to connect|couldn't connect|unable to access|could not read from remote|hung up|network is unreachable|does not appear to be a git repository|early eof|operation timed out|no route to host|repository .* (not found|does not exist)/i
+  /could not resolve|connection (refused|reset|timed out)|unable to connect|couldn't connect|unable to access|could not read from remote|hung up|network is unreachable|does not appear to be a git repository|early eof|operation timed out|no route to host|repository .* (not found|does not exist)|transfer closed|unexpected disconnect|rpc failed|invalid index-pack output|banner exchange/i
 
 /** What kind of failure git's words tell of. */
 export function faultKind(answer: GitAnswer): GitFault['kind'] {
@@ -244,12 +187,16 @@ export function faultKind(answer: GitAnswer): GitFault['kind'] {
   return damageWords.test(answer.err) ? 'damaged' : 'failed'
 }
 
+// What ssh says at length about a key it does not know: our own remedy says it in one line.
+const verbose =
+  /^(hint:|@+( |$)|it is possible that|someone could be|it is also possible|please |and the repository exists|add correct host key|offending |remove with:|ssh-keygen )/i
+
 /** Git's own words, short, on few lines, and without a password that a URL may hold. */
 export function tidyWords(text: string): string {
   const lines = text
     .split('\n')
     .map((line) => line.trim())
-    .filter((line) => line !== '' && !line.startsWith('hint:'))
+    .filter((line) => line !== '' && !verbose.test(line))
   return lines
     .slice(0, 8)
     .join('; ')

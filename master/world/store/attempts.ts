@@ -6,6 +6,7 @@ import {completeBuildsets} from './buildsets.ts'
 import {record, type NewEvent} from './events.ts'
 import type {Sql} from './store.ts'
 import {cleanJson, cleanText} from './text.ts'
+import {blame} from './workers.ts'
 
 const number = (text: string | number) => Number(text)
 const time = (ms: number | null) => (ms === null ? null : new Date(ms))
@@ -116,20 +117,29 @@ export async function applyChanges(
   logs: readonly (StoredLog & {id: string})[],
 ): Promise<Set<string>> {
   const guarded = await tx.query<{id: string}>(
-    `UPDATE attempts a SET applied = c.upto, state = CASE WHEN c.ended THEN 'finished' ELSE 'running' END,
+    `WITH guarded AS (UPDATE attempts a SET applied = c.upto, state = CASE WHEN c.ended THEN 'finished' ELSE 'running' END,
             accepted_at = coalesce(a.accepted_at, now()), ended_at = CASE WHEN c.ended THEN now() END
-     FROM unnest($1::bigint[], $2::int[], $3::int[], $4::bool[]) AS c (id, applied, upto, ended), builds b
+     FROM unnest($1::bigint[], $2::int[], $3::int[], $4::bool[], $5::bool[]) AS c (id, applied, upto, ended, well), builds b
      WHERE a.id = c.id AND a.applied = c.applied AND a.state IN ('offered', 'running')
-       AND b.id = a.build_id AND b.attempt = a.id AND b.state <> 'finished' RETURNING a.id`,
+       AND b.id = a.build_id AND b.attempt = a.id AND b.state <> 'finished' RETURNING a.id, a.worker, c.well
+     ), absolved AS (
+       UPDATE workers SET failures = 0 FROM guarded WHERE workers.name = guarded.worker AND guarded.well AND failures > 0
+     )
+     SELECT id FROM guarded`,
     [
       changes.map((change) => change.state.attempt),
       changes.map((change) => change.state.applied),
       changes.map((change) => change.applied),
       changes.map((change) => change.ended !== null),
+      changes.map((change) => change.ended !== null && change.ended.result !== 'retry'),
     ],
   )
   const standing = new Set(guarded.map((row) => row.id))
   const mine = changes.filter((change) => standing.has(change.state.attempt))
+  await sealLogs(
+    tx,
+    changes.flatMap(({state}) => (standing.has(state.attempt) ? [] : [state.attempt])),
+  )
   await writeSteps(tx, mine)
   await writeLogs(
     tx,
@@ -139,6 +149,16 @@ export async function applyChanges(
   await writeBuilds(tx, mine)
   await finishBuilds(tx, mine)
   return standing
+}
+
+/** A log whose row was made while its attempt ended elsewhere gets no more, and whoever follows it is told so. */
+async function sealLogs(tx: Sql, attempts: readonly string[]): Promise<void> {
+  if (attempts.length === 0) return
+  await tx.query(
+    `UPDATE logs SET complete = true FROM attempts a
+     WHERE a.id = logs.attempt AND a.id = ANY($1::bigint[]) AND a.state NOT IN ('offered', 'running') AND NOT complete`,
+    [attempts],
+  )
 }
 
 async function writeSteps(tx: Sql, changes: readonly Changes[]): Promise<void> {
@@ -245,7 +265,11 @@ async function finishBuilds(tx: Sql, changes: readonly Changes[]): Promise<void>
     ended,
     changes.flatMap(({events}) => events),
   )
-  for (const {state, ended} of lost) await retry(tx, [state.attempt], ended.summary)
+  for (const {state, ended} of lost) {
+    const firstLosses = await retry(tx, [state.attempt], ended.summary)
+    // A build that fails so again and again may be to blame itself: it counts once.
+    if (firstLosses > 0) await blame(tx, [state.worker], ended.summary)
+  }
 }
 
 export interface BuildEnd {
@@ -282,7 +306,9 @@ export async function finish(
        RETURNING builds.id, builder, number, builds.result, request_id, buildset_id, attempt
      ), closed AS (
        UPDATE attempts SET state = 'finished', ended_at = now() FROM ended
-       WHERE attempts.id = ended.attempt AND attempts.state IN ('offered', 'running')
+       WHERE attempts.id = ended.attempt AND attempts.state IN ('offered', 'running') RETURNING attempts.id
+     ), sealed AS (
+       UPDATE logs SET complete = true FROM closed WHERE logs.attempt = closed.id AND NOT complete
      ), answered AS (
        UPDATE requests SET state = 'finished', result = ended.result, finished_at = now(), waiting = '[]'
        FROM ended WHERE requests.id = ended.request_id
@@ -313,8 +339,11 @@ export async function finish(
 /** How often a build may lose its worker before it is given up. */
 const lostMax = 3
 
-/** Ends attempts as lost and puts their requests back into the queue, or gives the build up when it was lost too often. */
-export async function retry(tx: Sql, attempts: readonly string[], reason: string): Promise<void> {
+/**
+ * Ends attempts as lost and puts their requests back into the queue, or gives the build up when it was lost too often.
+ * Returns how many of the builds were lost for the first time.
+ */
+export async function retry(tx: Sql, attempts: readonly string[], reason: string): Promise<number> {
   const rows = await tx.query<{
     id: string
     build_id: string
@@ -325,6 +354,8 @@ export async function retry(tx: Sql, attempts: readonly string[], reason: string
   }>(
     `WITH lost AS (
        UPDATE attempts SET state = 'lost', ended_at = now() WHERE id = ANY($1::bigint[]) RETURNING id, build_id
+     ), sealed AS (
+       UPDATE logs SET complete = true FROM lost WHERE logs.attempt = lost.id AND NOT complete
      )
      UPDATE builds SET state = 'pending', attempt = NULL, attempts_lost = attempts_lost + 1
      FROM lost WHERE builds.id = lost.build_id AND builds.attempt = lost.id AND builds.state <> 'finished'
@@ -354,6 +385,7 @@ export async function retry(tx: Sql, attempts: readonly string[], reason: string
       at: null,
     })),
   )
+  return rows.filter((row) => row.lost === 1).length
 }
 
 /** Takes back offers that were declined or not answered: nobody's fault, and nothing ran. */
@@ -379,18 +411,17 @@ export async function withdraw(tx: Sql, attempts: readonly string[], pauseMs: nu
 async function requeue(tx: Sql, requests: readonly string[], pauseMs: number): Promise<void> {
   if (requests.length === 0) return
   await tx.query(
-    `UPDATE requests SET state = 'pending', not_before = now() + $2 * interval '1 millisecond'
+    `UPDATE requests SET state = 'pending', not_before = now() + $2 * interval '1 millisecond', waiting = DEFAULT
      WHERE id = ANY($1::bigint[]) AND state = 'claimed'`,
     [requests, pauseMs],
   )
 }
 
 /** Offers whose time to accept is over. */
-export async function unanswered(sql: Sql): Promise<string[]> {
-  const rows = await sql.query<{id: string}>(
-    `SELECT id FROM attempts WHERE state = 'offered' AND accept_by < now()`,
+export async function unanswered(sql: Sql): Promise<{attempt: string; worker: string}[]> {
+  return await sql.query(
+    `SELECT id AS attempt, worker FROM attempts WHERE state = 'offered' AND accept_by < now()`,
   )
-  return rows.map((row) => row.id)
 }
 
 /** An attempt that is not over, with what a returning worker must be told. */

@@ -21,6 +21,8 @@ export interface StoreOptions {
   readonly say?: (text: string) => void
   /** How long to wait for a server that cannot be reached yet. */
   readonly waitMs?: number
+  /** Only the first so many migrations are done: 0 looks at the tables as they are; all by default. */
+  readonly migrationsMost?: number
 }
 
 const poolSize = 10
@@ -36,11 +38,19 @@ export async function openStore({
   stateDir,
   say = () => undefined,
   waitMs = 60_000,
+  migrationsMost = migrations.length,
 }: StoreOptions): Promise<Store> {
-  return url === null ? openEmbedded(join(stateDir, 'database'), say) : openServer(url, waitMs, say)
+  return url === null
+    ? openEmbedded(join(stateDir, 'database'), migrationsMost, say)
+    : openServer(url, waitMs, migrationsMost, say)
 }
 
-async function openServer(url: string, waitMs: number, say: (text: string) => void): Promise<Store> {
+async function openServer(
+  url: string,
+  waitMs: number,
+  migrationsMost: number,
+  say: (text: string) => void,
+): Promise<Store> {
   const probe = await reachPostgres(url, waitMs, say)
   try {
     // Masters that start together migrate one after another; the lock goes with the connection.
@@ -48,6 +58,7 @@ async function openServer(url: string, waitMs: number, say: (text: string) => vo
     const source = await openSource(say, {
       url,
       poolSize,
+      migrationsMost,
       connectTimeoutMS: 10_000,
       extra: {keepAlive: true, idleTimeoutMillis: 60_000, onConnect: settle},
     })
@@ -66,7 +77,11 @@ async function openServer(url: string, waitMs: number, say: (text: string) => vo
   }
 }
 
-async function openEmbedded(dir: string, say: (text: string) => void): Promise<Store> {
+async function openEmbedded(
+  dir: string,
+  migrationsMost: number,
+  say: (text: string) => void,
+): Promise<Store> {
   const lock = lockDirectory(dir, new Date())
   const ears = new Ears(reportFault(say))
   const lite = openLite(dir)
@@ -80,6 +95,7 @@ async function openEmbedded(dir: string, say: (text: string) => void): Promise<S
     const source = await openSource(say, {
       url: 'postgres://postgres@embedded/postgres',
       poolSize: 1,
+      migrationsMost,
       extra: {stream: () => lite.connect(), ssl: false, idleTimeoutMillis: 0, onConnect},
     })
     return assemble('embedded', source, {
@@ -105,16 +121,20 @@ async function openEmbedded(dir: string, say: (text: string) => void): Promise<S
 type Connection = {
   readonly url: string
   readonly poolSize: number
+  readonly migrationsMost: number
   readonly connectTimeoutMS?: number
   readonly extra: object
 }
 
-async function openSource(say: (text: string) => void, connection: Connection): Promise<DataSource> {
+async function openSource(
+  say: (text: string) => void,
+  {migrationsMost, ...connection}: Connection,
+): Promise<DataSource> {
   const source = new DataSource({
     type: 'postgres',
     applicationName: 'ostler',
     entities,
-    migrations: [...migrationClasses],
+    migrations: migrationClasses.slice(0, migrationsMost),
     synchronize: false,
     installExtensions: false,
     logging: false,
@@ -124,7 +144,7 @@ async function openSource(say: (text: string) => void, connection: Connection): 
   await source.initialize()
   try {
     await refuseNewer(source)
-    await source.runMigrations({transaction: 'each'})
+    if (migrationsMost > 0) await source.runMigrations({transaction: 'each'})
   } catch (error) {
     await source.destroy()
     throw error

@@ -73,6 +73,12 @@ export async function newestCursor(sql: Sql): Promise<Cursor> {
   return {id: (await decided(sql)).settled}
 }
 
+/** A reader's durable cursor as it is now. */
+export async function readCursor(sql: Sql, reader: string): Promise<Cursor> {
+  const [known] = await sql.query<Cursor>('SELECT id FROM cursors WHERE reader = $1', [reader])
+  return known ?? cursorStart
+}
+
 /** A reader's durable cursor, locked until the transaction ends: one reader of that name at a time. */
 export async function lockCursor(tx: Sql, reader: string): Promise<Cursor> {
   const lock = () => tx.query<Cursor>('SELECT id FROM cursors WHERE reader = $1 FOR UPDATE', [reader])

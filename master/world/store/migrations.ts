@@ -1,10 +1,14 @@
 // The numbered, forward-only steps from an empty database to today's tables, as TypeORM runs and remembers them.
 import type {MigrationInterface, QueryRunner} from 'typeorm'
 import {up as first} from './migrations/0001-first.sql.ts'
+import {up as masters} from './migrations/0002-masters.sql.ts'
+import {up as reconciler} from './migrations/0003-reconciler.sql.ts'
 
 /** In order. A number is never given twice, and a migration that was released is never edited. */
 export const migrations: readonly {readonly number: number; readonly name: string; readonly up: string}[] = [
   {number: 1, name: 'first', up: first},
+  {number: 2, name: 'masters', up: masters},
+  {number: 3, name: 'reconciler', up: reconciler},
 ]
 
 /** The name TypeORM remembers: it wants thirteen digits at the end, by which it sorts. */

@@ -3,6 +3,9 @@
 import type {AgedBuild} from '../../core/retention.ts'
 import type {Sql} from './store.ts'
 
+/** Who holds this lease removes old builds and their files; while a backup is made, it holds it. */
+export const retentionLease = 'retention'
+
 /** Finished builds, oldest id first from after `after`, that are at least this old and still have something to lose. */
 export async function agedBuilds(
   sql: Sql,

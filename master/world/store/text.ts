@@ -14,3 +14,7 @@ function clean(value: unknown): unknown {
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [cleanText(key), clean(item)]))
   return value
 }
+
+/** SQL for a time as the API writes it. */
+export const apiTime = (time: string): string =>
+  `to_char((${time}) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`

@@ -4,11 +4,13 @@ import {audit, type Actor} from './audit.ts'
 import {completeBuildsets, type Origin} from './buildsets.ts'
 import {record} from './events.ts'
 import type {Sql} from './store.ts'
+import {apiTime} from './text.ts'
 
-/** The database's clock, written as the API writes times. */
-const nowText = `to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 const order = (who: string, reason: string) =>
-  `jsonb_build_object('by', ${who}::text, 'reason', ${reason}::text, 'at', ${nowText})`
+  `jsonb_build_object('by', ${who}::text, 'reason', ${reason}::text, 'at', ${apiTime('now()')})`
+/** The same with an end, a number of milliseconds from now. */
+const orderUntil = (who: string, reason: string, forMs: string) =>
+  `${order(who, reason)} || jsonb_build_object('until', ${apiTime(`now() + ${forMs}::float8 * interval '1 millisecond'`)})`
 
 export type CancelAnswer = 'asked' | 'finished' | 'unknown'
 
@@ -64,6 +66,12 @@ export async function cancelRequest(
   return 'asked'
 }
 
+/** How somebody wants a rest: why, and for how many milliseconds (null until it is ended). */
+export interface Rest {
+  readonly reason: string
+  readonly forMs: number | null
+}
+
 export type WorkerWish = 'pause' | 'drain' | 'resume'
 
 /** Stores what a person wants of a worker. False when there is no such worker. Ring `claims` after the commit. */
@@ -72,17 +80,17 @@ export async function wishWorker(
   name: string,
   wish: WorkerWish,
   actor: Actor,
-  reason: string,
+  {reason, forMs}: Rest,
 ): Promise<boolean> {
   const set = {
-    pause: `paused = ${order('$2', '$3')}`,
+    pause: `paused = ${orderUntil('$2', '$3', '$4')}`,
     drain: `draining = ${order('$2', '$3')}`,
-    resume: 'paused = NULL, draining = NULL',
+    resume: 'paused = NULL, draining = NULL, quarantine = NULL, failures = 0',
   }[wish]
-  const rows = await tx.query(
-    `UPDATE workers SET ${set} WHERE name = $1 RETURNING name`,
-    wish === 'resume' ? [name] : [name, actor.who, reason],
-  )
+  const values = {pause: [name, actor.who, reason, forMs], drain: [name, actor.who, reason], resume: [name]}[
+    wish
+  ]
+  const rows = await tx.query(`UPDATE workers SET ${set} WHERE name = $1 RETURNING name`, values)
   if (rows.length === 0) return false
   await record(tx, [
     {
@@ -105,12 +113,12 @@ export async function wishBuilder(
   name: string,
   wish: 'pause' | 'resume',
   actor: Actor,
-  reason: string,
+  {reason, forMs}: Rest,
 ): Promise<void> {
   await tx.query(
-    `INSERT INTO builders (name, paused) VALUES ($1, ${wish === 'pause' ? order('$2', '$3') : 'NULL'})
+    `INSERT INTO builders (name, paused) VALUES ($1, ${wish === 'pause' ? orderUntil('$2', '$3', '$4') : 'NULL'})
      ON CONFLICT (name) DO UPDATE SET paused = excluded.paused`,
-    wish === 'pause' ? [name, actor.who, reason] : [name],
+    wish === 'pause' ? [name, actor.who, reason, forMs] : [name],
   )
   await audit(tx, actor, `builder.${wish}`, name, {reason})
 }

@@ -34,6 +34,8 @@ const worker = (name: string, more: Partial<WorkerState> = {}): WorkerState => (
   draining: null,
   freeBytes: null,
   minFreeBytes: null,
+  quarantine: null,
+  skewMs: 0,
   ...more,
 })
 
@@ -214,4 +216,14 @@ test('no worker is ever given more than it takes, and every request is assigned 
     }),
   )
   t.pass()
+})
+
+test('a worker kept away, or whose clock is off, gets nothing and says so', (t) => {
+  const why = (more: Partial<WorkerState>) =>
+    assign(scene([request(1, 'b')], [builder('b')], [worker('w', more)])).waiting.get('1')
+  t.deepEqual(why({quarantine: {reason: '3 failures in a row', until: '2026-01-01T00:00:00.000Z'}}), [
+    {code: 'quarantine', text: 'w is kept away until 2026-01-01T00:00:00.000Z: 3 failures in a row'},
+  ])
+  t.deepEqual(why({skewMs: -90_000}), [{code: 'clock', text: 'w’s clock is 90 s behind'}])
+  t.is(why({skewMs: 59_000}), undefined)
 })

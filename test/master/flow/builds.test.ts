@@ -3,10 +3,13 @@ import type {ExecutionContext} from 'ava'
 import {builds} from '../../../master/flow/builds.ts'
 import {claims} from '../../../master/flow/claims.ts'
 import {Sessions} from '../../../master/flow/sessions.ts'
+import {openStore} from '../../../master/world/store/database.ts'
+import {enterMaster} from '../../../master/world/store/masters.ts'
 import {submitBuildset} from '../../../master/world/store/buildsets.ts'
+import {wishBuilder, wishWorker} from '../../../master/world/store/wishes.ts'
 import type {Store} from '../../../master/world/store/store.ts'
 import type {Entry} from '../../../worker/protocol/journal.ts'
-import {eachDatabase} from '../../support/database.ts'
+import {eachDatabase, onlyPostgres} from '../../support/database.ts'
 import {ScriptedWorker, openTestWorld} from '../../support/world.ts'
 
 const yaml = `
@@ -252,7 +255,7 @@ eachDatabase(
     await g.submit('s')
     await g.submit('m')
     const worker = new ScriptedWorker(g.sessions, 'w')
-    await worker.attach([], 2)
+    await worker.attach([], {maxBuilds: 2})
     await g.claim()
     t.deepEqual(
       worker.offers().map((offer) => offer.secrets),
@@ -280,3 +283,176 @@ eachDatabase('a waiting request says why', async (t, store) => {
   const [row] = await store.query<{waiting: {code: string}[]}>('SELECT waiting FROM requests')
   t.is(row?.waiting[0]?.code, 'no-worker')
 })
+
+eachDatabase(
+  'an attempt of which a worker was told more than the database has is begun anew: the database was set back',
+  async (t, store) => {
+    const {sessions, claim, build, submit, one} = await given(t, store)
+    const worker = new ScriptedWorker(sessions, 'w')
+    await worker.attach()
+    await submit()
+    await claim()
+    const attempt = worker.offers()[0]?.attempt ?? ''
+    await worker.journal(attempt, started, 1, bodies)
+    await build()
+    await worker.detach()
+    const {welcome} = await worker.attach([{attempt, last: 5, applied: 4}])
+    t.deepEqual(welcome.attempts, [{attempt, applied: 0, verdict: 'stop'}])
+    const row = await one()
+    t.deepEqual([row?.state, row?.attempt, row?.attempts_lost], ['pending', null, 1])
+    // Whoever follows the log of the lost attempt is told that no more will come.
+    t.deepEqual(await store.query('SELECT bytes, complete FROM logs'), [{bytes: '6', complete: true}])
+    t.deepEqual(await store.query('SELECT state, waiting FROM requests'), [
+      {state: 'pending', waiting: [{code: 'queued', text: 'behind other requests in the queue'}]},
+    ])
+    const again = await worker.attach([{attempt, last: 5, applied: 3}])
+    t.is(again.welcome.attempts[0]?.verdict, 'stop')
+  },
+)
+
+eachDatabase(
+  'an attempt of which the database has as much as the worker was told goes on',
+  async (t, store) => {
+    const {sessions, claim, build, submit} = await given(t, store)
+    const worker = new ScriptedWorker(sessions, 'w')
+    await worker.attach()
+    await submit()
+    await claim()
+    const attempt = worker.offers()[0]?.attempt ?? ''
+    await worker.journal(attempt, started, 1, bodies)
+    await build()
+    await worker.detach()
+    const {welcome} = await worker.attach([{attempt, last: 5, applied: 3}])
+    t.deepEqual(welcome.attempts, [{attempt, applied: 3, verdict: 'continue'}])
+  },
+)
+
+eachDatabase(
+  'what an old master still holds of an attempt that moved on is not written',
+  async (t, store) => {
+    const old = await given(t, store)
+    const fresh = await given(t, store)
+    await old.submit()
+    const before = new ScriptedWorker(old.sessions, 'w')
+    await before.attach([], {instance: 'i'})
+    await old.claim()
+    const attempt = before.offers()[0]?.attempt ?? ''
+    await before.accept(attempt)
+    await before.journal(attempt, started.slice(0, 2))
+    await old.build()
+    // The old master has read how much is applied when the worker is at the new one already, and has told it all.
+    await before.journal(attempt, started.slice(2), 3, [body])
+    const after = new ScriptedWorker(fresh.sessions, 'w')
+    await after.attach([{attempt, last: journal.length, applied: 2}], {instance: 'i'})
+    await after.journal(attempt, journal.slice(2), 3, bodies.slice(2))
+    const {ledger, logs} = old.world
+    const written: unknown[] = []
+    const slow = {
+      ...old.world,
+      ledger: {
+        ...ledger,
+        logsOf: async (...asked: Parameters<typeof ledger.logsOf>) => {
+          await fresh.build()
+          return await ledger.logsOf(...asked)
+        },
+      },
+      logs: new Proxy(logs, {
+        get: (target, name) =>
+          name === 'append' ? (log: unknown) => written.push(log) : (Reflect.get(target, name) as unknown),
+      }),
+    }
+    await builds(slow, old.sessions).run()
+    t.deepEqual(written, [])
+    t.truthy(before.closed)
+    t.is(after.applied(attempt), journal.length)
+    t.like(await old.one(), {state: 'finished', result: 'success'})
+  },
+)
+
+onlyPostgres('a worker has one session, and the master it left closes the other', async (t, place) => {
+  const [one, two] = await Promise.all([openStore(place), openStore(place)])
+  t.teardown(() => Promise.all([one.close(), two.close()]))
+  const [old, fresh] = await Promise.all([given(t, one), given(t, two)])
+  for (const {world} of [old, fresh])
+    await enterMaster(world.store, {id: world.master, address: '', version: '1'})
+  const first = new ScriptedWorker(old.sessions, 'w')
+  await first.attach([], {instance: 'i'})
+
+  const again = new ScriptedWorker(fresh.sessions, 'w')
+  t.true('session' in (await again.attach([], {instance: 'i'})))
+  await old.build()
+  await until(() => first.closed !== null)
+  t.is(first.closed, 'a newer session of this worker')
+
+  // Another worker of the same name has to wait until this one is gone, or answers no more.
+  const answering = setInterval(() => void fresh.build(), 50)
+  t.teardown(() => {
+    clearInterval(answering)
+  })
+  const other = new ScriptedWorker(old.sessions, 'w')
+  t.like(await other.attach([], {instance: 'j'}), {say: 'refused', code: 'name-in-use'})
+  again.isDeaf = true
+  t.true('session' in (await other.attach([], {instance: 'j'})))
+  t.is(again.closed, 'terminated')
+})
+
+eachDatabase('a worker that does not answer again and again is kept away for a while', async (t, store) => {
+  const g = await given(t, store)
+  const worker = new ScriptedWorker(g.sessions, 'w')
+  await worker.attach()
+  await g.submit()
+  const rest = async () =>
+    (
+      await store.query<{failures: number; quarantine: {reason: string} | null}>(
+        'SELECT failures, quarantine FROM workers',
+      )
+    )[0]
+  for (const failures of [1, 2, 3]) {
+    await g.claim()
+    await store.query(`UPDATE attempts SET accept_by = now() - interval '1 s' WHERE state = 'offered'`)
+    await sweep(g)
+    t.is((await rest())?.failures, failures)
+  }
+  t.is((await rest())?.quarantine?.reason, '3 failures in a row, the last: an offer was not answered in time')
+  await g.claim()
+  t.is(worker.offers().length, 3)
+  const [request] = await store.query<{waiting: {code: string}[]}>('SELECT waiting FROM requests')
+  t.is(request?.waiting[0]?.code, 'quarantine')
+
+  // It comes back by itself, and a build that ends well is its pardon.
+  await store.query(
+    `UPDATE workers SET quarantine = quarantine || jsonb_build_object('until', now() - interval '1 s')`,
+  )
+  await sweep(g)
+  await g.claim()
+  const attempt = worker.offers()[3]?.attempt ?? ''
+  await worker.journal(attempt, journal, 1, bodies)
+  await g.build()
+  t.deepEqual(await rest(), {failures: 0, quarantine: null})
+})
+
+eachDatabase('a pause ends when its time is over', async (t, store) => {
+  const g = await given(t, store)
+  const worker = new ScriptedWorker(g.sessions, 'w')
+  await worker.attach()
+  const actor = {who: 'ann', address: null}
+  await store.transaction((tx) => wishWorker(tx, 'w', 'pause', actor, {reason: 'tea', forMs: 3_600_000}))
+  await store.transaction((tx) => wishBuilder(tx, 'b', 'pause', actor, {reason: 'cake', forMs: 1}))
+  await g.submit()
+  await sweep(g)
+  await g.claim()
+  t.is(worker.offers().length, 0)
+  const [request] = await store.query<{waiting: {text: string}[]}>('SELECT waiting FROM requests')
+  t.regex(request?.waiting[0]?.text ?? '', /^w paused by ann until 20.*Z: tea$/)
+  await store.query(`UPDATE workers SET paused = paused || jsonb_build_object('until', now())`)
+  await sweep(g)
+  await g.claim()
+  t.is(worker.offers().length, 1)
+})
+
+/** What the stage does every few seconds: a stage that has just begun does it at once. */
+const sweep = ({world, sessions}: Awaited<ReturnType<typeof given>>) => builds(world, sessions).run()
+
+async function until(true_: () => boolean): Promise<void> {
+  while (!true_()) await new Promise((resolve) => setTimeout(resolve, 10))
+}

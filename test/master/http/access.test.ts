@@ -2,6 +2,7 @@
 import test from 'ava'
 import fastify from 'fastify'
 import {atLeast, guard} from '../../../master/http/access.ts'
+import {bodyBytesMax} from '../../../master/http/server.ts'
 import type {Role} from '../../../master/world/store/tokens.ts'
 import {addBuild, eachFront} from './front.ts'
 
@@ -24,6 +25,7 @@ GET /api/v1/config operator
 GET /api/v1/events read
 GET /api/v1/logs/:id/follow read
 GET /api/v1/logs/:id/raw read
+GET /api/v1/masters operator
 GET /api/v1/openapi.json read
 GET /api/v1/promotions read
 GET /api/v1/promotions/:rule/history read
@@ -48,6 +50,7 @@ POST /api/v1/builders/:name/resume operator
 POST /api/v1/builds/:id/cancel developer
 POST /api/v1/builds/:id/rebuild developer
 POST /api/v1/changes developer
+GET /api/v1/backup admin
 POST /api/v1/config/reload operator
 POST /api/v1/hooks/:source hook
 POST /api/v1/promotions/:rule/run operator
@@ -290,6 +293,17 @@ eachFront('answers carry the headers that keep pages safe', async (t, front) => 
     ),
   )
   t.is(headers['x-content-type-options'], 'nosniff')
+})
+
+eachFront('a body above the limit is refused before anybody reads it', async (t, front) => {
+  const name = 'x'.repeat(bodyBytesMax)
+  const answer = await front.ask({
+    method: 'POST',
+    url: '/api/v1/tokens',
+    as: 'admin',
+    payload: {kind: 'worker', name},
+  })
+  t.like(answer.json(), {status: 413, code: 'too-large'})
 })
 
 test('roles are ordered', (t) => {

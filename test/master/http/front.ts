@@ -11,6 +11,7 @@ import {Sessions} from '../../../master/flow/sessions.ts'
 import type {Needs} from '../../../master/http/needs.ts'
 import {createServer} from '../../../master/http/server.ts'
 import {ArtifactFiles} from '../../../master/world/artifacts.ts'
+import {writeBackup} from '../../../master/world/backup/make.ts'
 import {openBells, type Bells} from '../../../master/world/bells.ts'
 import {ledger} from '../../../master/world/ledger.ts'
 import {LogFiles} from '../../../master/world/logs.ts'
@@ -52,7 +53,8 @@ export const config: Config = {
       url: 'https://git.example.org/sample',
       branches: ['main'],
       pollIntervalMs: 60_000,
-      credentials: {user: null, password: null, sshKey: null},
+      credentials: {user: null, password: null, sshKey: null, knownHosts: null},
+      pushCredentials: null,
     },
     {
       kind: 'webhook',
@@ -206,7 +208,10 @@ async function withFront(
         throw new Error('no promotion in this test')
       },
     },
+    backup: (out) =>
+      writeBackup({...world, holder: world.master, version: '0.0.0', scratch: place.stateDir}, out),
     complaints: async () => [],
+    found: () => ({at: null, findings: []}),
     metrics: new Registry(),
     webDirectory,
   }
@@ -293,7 +298,11 @@ export async function growLog(
   const bytes = Buffer.from(text)
   const lines = bytes.filter((byte) => byte === 10).length
   const body = deflateRawSync(bytes, {finishFlush: constants.Z_FULL_FLUSH})
-  const storedBytes = await needs.logs.append(log, [{bytes: bytes.length, lines, body}], false)
+  const storedBytes = await needs.logs.append(
+    log,
+    [{bytes: bytes.length, lines, crc32: crc32(bytes), body}],
+    false,
+  )
   const all = Buffer.concat([...(await collect(needs.logs.readText(log))), bytes])
   await store.query(
     'UPDATE logs SET bytes = bytes + $2, lines = lines + $3, segments = segments + 1, stored_bytes = $4, crc32 = $5, complete = $6 WHERE id = $1',

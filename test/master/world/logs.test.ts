@@ -1,67 +1,10 @@
-import {mkdtemp, rm} from 'node:fs/promises'
-import {tmpdir} from 'node:os'
-import path from 'node:path'
-import {constants, crc32, deflateRawSync, gunzipSync} from 'node:zlib'
-import test from 'ava'
+import {gunzipSync} from 'node:zlib'
 import fc from 'fast-check'
-import {combineCrc} from '../../../master/core/crc.ts'
-import {LogFiles} from '../../../master/world/logs.ts'
-import type {StoredLog} from '../../../master/world/logs.ts'
+import {appendAll, appendEach, collect, emptyLog, textBytes} from '../../support/log-texts.ts'
+import {eachSharedShelf, eachShelf} from '../../support/shelves.ts'
 
-const empty = (attempt: string): StoredLog => ({
-  attempt,
-  step: 0,
-  name: 'stdio',
-  bytes: 0,
-  lines: 0,
-  segments: 0,
-  storedBytes: 0,
-  crc32: 0,
-  complete: false,
-})
-
-const segmentOf = (text: Buffer) => ({
-  bytes: text.length,
-  lines: text.filter((byte) => byte === 10).length,
-  body: deflateRawSync(text, {level: 1, finishFlush: constants.Z_FULL_FLUSH}),
-})
-
-/** Appends texts as segments, each its own write, as the stage does. */
-async function write(files: LogFiles, log: StoredLog, texts: readonly Buffer[]): Promise<StoredLog> {
-  let now = log
-  for (const text of texts) {
-    const segment = segmentOf(text)
-    const storedBytes = await files.append(now, [segment], false)
-    now = {
-      ...now,
-      storedBytes,
-      bytes: now.bytes + segment.bytes,
-      lines: now.lines + segment.lines,
-      segments: now.segments + 1,
-      crc32: combineCrc(now.crc32, crc32(text), text.length),
-    }
-  }
-  return now
-}
-
-async function collect(stream: AsyncIterable<Buffer>): Promise<Buffer> {
-  const pieces: Buffer[] = []
-  for await (const piece of stream) pieces.push(piece)
-  return Buffer.concat(pieces)
-}
-
-const files = async (t: {teardown: (f: () => Promise<void>) => void}) => {
-  const root = await mkdtemp(path.join(tmpdir(), 'ostler-logs-'))
-  t.teardown(() => rm(root, {recursive: true}))
-  return new LogFiles(root)
-}
-
-const textBytes = fc
-  .uint8Array({minLength: 1, maxLength: 60})
-  .map((bytes) => Buffer.from(bytes.map((byte) => (byte % 7 === 0 ? 10 : byte))))
-
-test('a log is one gzip member at every moment, and any of its lines can be read', async (t) => {
-  const store = await files(t)
+eachShelf('a log is one gzip member at every moment, and any of its lines can be read', async (t, place) => {
+  const {logs} = await place.open()
   let attempt = 1
   await fc.assert(
     fc.asyncProperty(
@@ -69,12 +12,12 @@ test('a log is one gzip member at every moment, and any of its lines can be read
       fc.nat(40),
       fc.nat(5),
       async (texts, from, count) => {
-        const log = await write(store, empty(String(attempt++)), texts)
+        const log = await appendEach(logs, emptyLog(String(attempt++)), texts)
         const whole = Buffer.concat(texts)
-        if (!gunzipSync(await collect(store.readGzip(log))).equals(whole)) return false
+        if (!gunzipSync(await collect(logs.readGzip(log))).equals(whole)) return false
         const lines = whole.toString('latin1').split(/(?<=\n)/)
         const wanted = lines.slice(from, from + count).join('')
-        const {text} = await store.readLines(log, from, count)
+        const {text} = await logs.readLines(log, from, count)
         return text.toString('latin1') === wanted
       },
     ),
@@ -83,38 +26,100 @@ test('a log is one gzip member at every moment, and any of its lines can be read
   t.pass()
 })
 
-test('bytes of a write that was never committed are written over', async (t) => {
-  const store = await files(t)
-  const first = await write(store, empty('1'), [Buffer.from('one\n')])
-  await write(store, first, [Buffer.from('lost, since its transaction failed\n'.repeat(50))])
-  const log = await write(store, first, [Buffer.from('two\n')])
-  await store.end(log)
-  t.is(gunzipSync(await collect(store.readGzip(log))).toString(), 'one\ntwo\n')
+eachShelf('a log can be read from any byte on, also after it was packed', async (t, place) => {
+  const {logs} = await place.open()
+  const texts = Array.from({length: 30}, (_, n) => Buffer.from(`line ${String(n)}\n`.repeat(n)))
+  const whole = Buffer.concat(texts)
+  const log = {...(await appendEach(logs, emptyLog('1'), texts.slice(1))), complete: true}
+  await logs.end(log)
+  for (const state of ['in pieces', 'packed'] as const) {
+    const reader = (await place.open()).logs
+    for (const offset of [0, 1, 7, 100, 999, whole.length - 1, whole.length])
+      t.true((await collect(reader.readFrom(log, offset))).equals(whole.subarray(offset)), state)
+    t.true((await collect(reader.readText(log))).equals(whole), state)
+    t.is(await reader.offsetOfLine(log, 2), 'line 1\nline 2\n'.length, state)
+    await logs.pack(log)
+  }
 })
 
-test('a line that spans segments without a line feed is found whole', async (t) => {
-  const store = await files(t)
-  const log = await write(
-    store,
-    empty('1'),
+eachShelf('bytes of a write that was never committed are written over', async (t, place) => {
+  const {logs} = await place.open()
+  const first = await appendEach(logs, emptyLog('1'), [Buffer.from('one\n')])
+  await appendEach(logs, first, [Buffer.from('lost, since its transaction failed\n'.repeat(50))])
+  await appendEach(logs, first, [Buffer.from('x')])
+  const log = await appendEach(logs, first, [Buffer.from('two\n')])
+  await logs.end(log)
+  const reader = (await place.open()).logs
+  t.is(gunzipSync(await collect(reader.readGzip(log))).toString(), 'one\ntwo\n')
+  await logs.pack(log)
+  t.is(gunzipSync(await collect(reader.readGzip(log))).toString(), 'one\ntwo\n')
+})
+
+eachShelf('a line that spans segments without a line feed is found whole', async (t, place) => {
+  const {logs} = await place.open()
+  const log = await appendEach(
+    logs,
+    emptyLog('1'),
     ['a\nb', 'c', 'd', 'e\nf\n'].map((text) => Buffer.from(text)),
   )
-  t.is((await store.readLines(log, 1, 1)).text.toString(), 'bcde\n')
-  t.is((await store.readLines(log, 2, 9)).text.toString(), 'f\n')
+  t.is((await logs.readLines(log, 1, 1)).text.toString(), 'bcde\n')
+  t.is((await logs.readLines(log, 2, 9)).text.toString(), 'f\n')
 })
 
-test('search tells line numbers, whatever the case and wherever segments are cut', async (t) => {
-  const store = await files(t)
-  const log = await write(
-    store,
-    empty('1'),
+eachShelf('search tells line numbers, whatever the case and wherever segments are cut', async (t, place) => {
+  const {logs} = await place.open()
+  const log = await appendEach(
+    logs,
+    emptyLog('1'),
     ['fine\nERR', 'OR: x\nfine\nerror\n'].map((text) => Buffer.from(text)),
   )
-  t.deepEqual(await store.search(log, 'error', 0, 10), [1, 3])
+  t.deepEqual(await logs.search(log, 'error', 0, 10), [1, 3])
 })
 
-test('an empty log is an empty gzip member without lines', async (t) => {
-  const store = await files(t)
-  t.is(gunzipSync(await collect(store.readGzip(empty('9')))).length, 0)
-  t.is((await store.readLines(empty('9'), 0, 10)).text.length, 0)
+eachShelf('an empty log is an empty gzip member without lines', async (t, place) => {
+  const {logs} = await place.open()
+  t.is(gunzipSync(await collect(logs.readGzip(emptyLog('9')))).length, 0)
+  t.is((await logs.readLines(emptyLog('9'), 0, 10)).text.length, 0)
+  await logs.pack(emptyLog('9'))
 })
+
+eachShelf('what is removed is gone, and what is beside it is not', async (t, place) => {
+  const {logs} = await place.open()
+  const one = await appendEach(logs, emptyLog('1'), [Buffer.from('one\n')])
+  const other = await appendEach(logs, {...emptyLog('1'), name: 'other'}, [Buffer.from('other\n')])
+  // 257 lies on the same shelf, 11 begins like 1.
+  const beside = await appendEach(logs, emptyLog('257'), [Buffer.from('beside\n')])
+  const alike = await appendEach(logs, emptyLog('11'), [Buffer.from('alike\n')])
+  await logs.remove(one)
+  const reader = (await place.open()).logs
+  await t.throwsAsync(collect(reader.readText(one)))
+  t.is((await collect(reader.readText(other))).toString(), 'other\n')
+  await logs.removeAttempt('1')
+  await t.throwsAsync(collect((await place.open()).logs.readText(other)))
+  t.is((await collect(reader.readText(beside))).toString(), 'beside\n')
+  t.is((await collect(reader.readText(alike))).toString(), 'alike\n')
+  await logs.removeAttempt('1')
+})
+
+eachSharedShelf(
+  'an attempt that moves between masters goes on in the same log, byte by byte',
+  async (t, place) => {
+    const masters = [(await place.open()).logs, (await place.open()).logs] as const
+    const texts = Array.from({length: 40}, (_, n) => Buffer.from(`line ${String(n)} ${'.'.repeat(n)}\n`))
+    let log = emptyLog('1')
+    for (let at = 0; at < texts.length; at += 4) {
+      const [now, before] = at % 8 === 0 ? masters : [masters[1], masters[0]]
+      const row = log
+      log = await appendAll(now, row, texts.slice(at, at + 4))
+      // The one whose worker has left wrote what it had got of this, or does so late; its transaction fails.
+      await appendAll(before, row, texts.slice(at, at + 2))
+      for (const reader of masters)
+        t.true((await collect(reader.readText(log))).equals(Buffer.concat(texts.slice(0, at + 4))))
+    }
+    await masters[0].end(log)
+    await masters[0].pack(log)
+    await appendAll(masters[1], {...emptyLog('1')}, texts.slice(0, 3))
+    for (const reader of masters)
+      t.true(gunzipSync(await collect(reader.readGzip(log))).equals(Buffer.concat(texts)))
+  },
+)

@@ -3,6 +3,7 @@ import type {Changes} from '../../../master/core/apply.ts'
 import type {Ledger} from '../../../master/world/ledger.ts'
 import type {Sql} from '../../../master/world/store/store.ts'
 import type {AttemptRow, StepRow} from './rows.ts'
+import {workerWords} from './workers.ts'
 import {completeBuildsets, record, statement} from './statement.ts'
 import type {View} from './tables.ts'
 
@@ -14,6 +15,13 @@ type Words = Pick<
 
 const isOpen = ({state}: AttemptRow) => state === 'offered' || state === 'running'
 const lostMax = 3
+const queued = [{code: 'queued', text: 'behind other requests in the queue'}]
+
+/** A log of an attempt that is over gets no more. */
+function seal(view: View, attempt: string): void {
+  for (const log of view.all('logs'))
+    if (log.attempt === attempt && !log.complete) view.put('logs', {...log, complete: true})
+}
 
 /** Which guards of the ledger are kept; a test takes one away and sees it missed. */
 export interface Guards {
@@ -111,9 +119,22 @@ export function attemptWords(guards: Guards): Words {
               endedAt: ended ? view.now : null,
             }) // prettier-ignore
         }
+        for (const {state, ended} of kept) {
+          const worker = view.get('workers', state.worker)
+          if (worker && worker.failures > 0 && ended && ended.result !== 'retry')
+            view.put('workers', {...worker, failures: 0})
+        }
         return new Set(kept.map(({state}) => state.attempt))
       })
       const mine = changes.filter(({state}) => standing.has(state.attempt))
+      const refused = changes.flatMap(({state}) => (standing.has(state.attempt) ? [] : [state.attempt]))
+      if (refused.length > 0)
+        await statement(tx, 'sealLogs', (view) => {
+          for (const id of refused) {
+            const attempt = view.get('attempts', id)
+            if (attempt && !isOpen(attempt)) seal(view, id)
+          }
+        })
       await writeRows(
         tx,
         mine,
@@ -128,7 +149,10 @@ export function attemptWords(guards: Guards): Words {
         mine.flatMap(({events}) => events),
       )
       for (const {state, ended} of mine)
-        if (ended?.result === 'retry') await words.retry(tx, [state.attempt], ended.summary)
+        if (ended?.result === 'retry') {
+          const firstLosses = await words.retry(tx, [state.attempt], ended.summary)
+          if (firstLosses > 0) await workerWords.blame(tx, [state.worker], ended.summary)
+        }
       return standing
     },
 
@@ -142,8 +166,10 @@ export function attemptWords(guards: Guards): Words {
           const {result, summary} = end
           view.put('builds', {...build, state: 'finished', result, summary, finishedAt: at})
           const attempt = view.get('attempts', build.attempt)
-          if (attempt && isOpen(attempt))
+          if (attempt && isOpen(attempt)) {
             view.put('attempts', {...attempt, state: 'finished', endedAt: view.now})
+            seal(view, attempt.id)
+          }
           const request = view.get('requests', build.request)
           if (request)
             view.put('requests', {...request, state: 'finished', result, finishedAt: view.now, waiting: []})
@@ -164,6 +190,7 @@ export function attemptWords(guards: Guards): Words {
           const attempt = view.get('attempts', id)
           if (!attempt) return []
           view.put('attempts', {...attempt, state: 'lost', endedAt: view.now})
+          seal(view, id)
           const build = view.get('builds', attempt.build)
           if (build?.attempt !== id || build.state === 'finished') return []
           const lost = {...build, state: 'pending' as const, attempt: null, attemptsLost: build.attemptsLost + 1}
@@ -194,6 +221,7 @@ export function attemptWords(guards: Guards): Words {
           at: null,
         })),
       )
+      return rows.filter(({attemptsLost}) => attemptsLost === 1).length
     },
 
     async withdraw(tx, attempts, pauseMs) {
@@ -218,7 +246,7 @@ export function attemptWords(guards: Guards): Words {
         view
           .all('attempts')
           .filter(({state, acceptBy}) => state === 'offered' && acceptBy < view.now)
-          .map(({id}) => id),
+          .map(({id, worker}) => ({attempt: id, worker})),
       ),
 
     openAttemptsOf: (sql, worker) =>
@@ -353,7 +381,7 @@ async function requeue(tx: Sql, requests: readonly string[], pauseMs: number): P
     for (const id of requests) {
       const request = view.get('requests', id)
       if (request?.state === 'claimed')
-        view.put('requests', {...request, state: 'pending', notBefore: view.now + pauseMs})
+        view.put('requests', {...request, state: 'pending', notBefore: view.now + pauseMs, waiting: queued})
     }
   })
 }

@@ -1,5 +1,5 @@
 // The rows of the model's tables: the database's, with what the ledger reads and writes of them.
-import type {Hold, Wait} from '../../../master/core/assign.ts'
+import type {Hold, Quarantine, Wait} from '../../../master/core/assign.ts'
 import type {Plan, Property, SourceStamp} from '../../../worker/protocol/plan.ts'
 
 export interface BuildsetRow {
@@ -127,6 +127,11 @@ export interface WorkerRow {
   readonly minFreeBytes: number | null
   readonly seenAt: number | null
   readonly declined: number
+  readonly quarantine: Quarantine | null
+  readonly failures: number
+  readonly instance: string | null
+  readonly knockedAt: number | null
+  readonly answeredAt: number | null
 }
 
 export interface MasterRow {

@@ -75,7 +75,7 @@ function Name() {
 
 function LiveLamp() {
   const liveness = useLiveness()
-  const words = {live: 'live', connecting: 'connecting', lost: 'not live'}[liveness]
+  const words = {live: 'live', connecting: 'connecting', away: 'not live', lost: 'not live'}[liveness]
   return (
     <span className={`lamp lamp-${liveness}`} role="status">
       <i aria-hidden="true" />
@@ -85,10 +85,13 @@ function LiveLamp() {
 }
 
 function LostBanner() {
-  if (useLiveness() !== 'lost') return null
+  const liveness = useLiveness()
+  if (liveness !== 'lost' && liveness !== 'away') return null
   return (
     <div className="banner" role="alert">
-      The master cannot be reached. What you see is old; it goes on by itself as soon as the master answers.
+      {liveness === 'lost'
+        ? 'The master cannot be reached. What you see is old; it goes on by itself as soon as the master answers.'
+        : 'The database does not answer. What you see is old; running builds go on, and all is recorded as soon as it answers.'}
     </div>
   )
 }

@@ -40,6 +40,7 @@ const glyphs: Record<Worker['state'], string> = {
   connected: '●',
   paused: '❚❚',
   draining: '▽',
+  quarantined: '⊘',
   lost: '✕',
   offline: '○',
 }
@@ -111,7 +112,7 @@ function WorkerCard({worker}: {worker: Worker}) {
         </dd>
       </dl>
       <p className="buttons">
-        {worker.state === 'paused' || worker.state === 'draining' ? (
+        {['paused', 'draining', 'quarantined'].includes(worker.state) ? (
           <Action needs="operator" kind="main" run={() => act.worker(worker.name, 'resume', '')}>
             Resume
           </Action>

@@ -164,5 +164,10 @@ export const WorkerEntity = table('workers', {
   connectedAt: optional(time),
   seenAt: optional(time),
   declined: integer,
+  instance: optional(text),
+  knockedAt: optional(time),
+  answeredAt: optional(time),
+  failures: integer,
+  quarantine: optional(json<unknown>()),
 })
 export type WorkerRow = Row<typeof WorkerEntity>

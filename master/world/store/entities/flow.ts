@@ -6,6 +6,9 @@ export const MasterEntity = table('masters', {
   id: key(text),
   startedAt: time,
   seenAt: time,
+  address: optional(text),
+  version: optional(text),
+  configHash: optional(text),
 })
 export type MasterRow = Row<typeof MasterEntity>
 

@@ -18,14 +18,20 @@ export interface LogRow {
   readonly deleted: boolean
 }
 
+const logColumns = `id, build_id AS build, attempt, step, name, bytes::float8 AS bytes, lines::float8 AS lines, segments,
+            stored_bytes::float8 AS "storedBytes", crc32::float8 AS crc32, complete, deleted`
+
 export async function readLog(sql: Sql, id: string): Promise<LogRow | null> {
-  const [row] = await sql.query<LogRow>(
-    `SELECT id, build_id AS build, attempt, step, name, bytes::float8 AS bytes, lines::float8 AS lines, segments,
-            stored_bytes::float8 AS "storedBytes", crc32::float8 AS crc32, complete, deleted
-       FROM logs WHERE id = $1`,
-    [id],
-  )
+  const [row] = await sql.query<LogRow>(`SELECT ${logColumns} FROM logs WHERE id = $1`, [id])
   return row ?? null
+}
+
+/** The logs of these builds that have not gone yet, of all their attempts. */
+export async function logsOfBuilds(sql: Sql, builds: readonly string[]): Promise<LogRow[]> {
+  return await sql.query<LogRow>(
+    `SELECT ${logColumns} FROM logs WHERE build_id = ANY($1::bigint[]) AND NOT deleted ORDER BY id`,
+    [builds],
+  )
 }
 
 export interface ArtifactRow {

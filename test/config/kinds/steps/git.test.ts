@@ -10,7 +10,8 @@ const project: GitSource = {
   url: 'https://git.example.org/project',
   branches: ['release/*', 'main'],
   pollIntervalMs: 60_000,
-  credentials: {user: 'ostler', password: {secret: 'token'}, sshKey: {secret: 'key'}},
+  credentials: {user: 'ostler', password: {secret: 'token'}, sshKey: {secret: 'key'}, knownHosts: null},
+  pushCredentials: {user: 'pusher', password: {secret: 'push-token'}, sshKey: null, knownHosts: null},
 }
 
 const expand = (options: object, sourceStamps: readonly SourceStamp[] = []) => {

@@ -1,6 +1,7 @@
 import test from 'ava'
 import {createServer, type AddressInfo} from 'node:net'
 import {openStore} from '../../../../master/world/store/database.ts'
+import {migrations} from '../../../../master/world/store/migrations.ts'
 import {shownUrl} from '../../../../master/world/store/reach.ts'
 import {startCluster} from '../../../support/cluster.ts'
 import {needs} from '../../../support/needs.ts'
@@ -35,7 +36,7 @@ clusterTest('masters that start together migrate once', async (t) => {
   const cluster = await startCluster()
   t.teardown(() => cluster.stop())
   const stores = await Promise.all([1, 2, 3].map(() => openStore({url: cluster.url, stateDir})))
-  t.is((await stores[0]?.query('SELECT * FROM migrations'))?.length, 1)
+  t.is((await stores[0]?.query('SELECT * FROM migrations'))?.length, migrations.length)
   await Promise.all(stores.map((store) => store.close()))
 })
 
@@ -57,7 +58,7 @@ test('a server that cannot be reached is waited for, and given up with its reaso
   const url = `postgres://ostler:secret@127.0.0.1:${port}/ostler`
   const refused = await t.throwsAsync(openStore({url, stateDir, say: (text) => said.push(text), waitMs: 500}))
   t.regex(refused?.message ?? '', /could not be reached within 0.5 s: .*ECONNREFUSED/)
-  t.true(said.length >= 2)
+  t.true(said.length >= 1)
   t.false([refused?.message, ...said].join().includes('secret'))
 })
 
