@@ -209,10 +209,13 @@ async function claim(sql: Sql, words: Ledger, worker: string, most: number): Pro
     request: request.id, build, worker, plan: {steps: [{name: 's', kind: 'k'}], properties: {number}} as unknown as Plan,
   })) // prettier-ignore
   for (const one of planned) await words.openAttempts(sql, [one], 30_000)
-  const states = (await words.workerStates(sql, 'm1', new Set(['w1']))).map(({quarantine, ...state}) => ({
-    ...state,
-    isKept: quarantine !== null,
-  }))
+  const states = (await words.workerStates(sql, 'm1', new Set(['w1']))).map(
+    ({quarantine, paused, draining, ...state}) => ({
+      ...state,
+      isKept: quarantine !== null,
+      isHeld: [paused?.by, draining?.by],
+    }),
+  )
   return [
     requests.map(({submittedAt: _at, notBefore, ...request}) => ({...request, isLater: notBefore !== null})),
     locked.map(({sourceStamps: _stamps, ...request}) => request),

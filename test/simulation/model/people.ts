@@ -89,7 +89,8 @@ export async function wishWorker(
     const hold = {by, reason: wish}
     if (wish === 'pause') view.put('workers', {...worker, paused: hold})
     if (wish === 'drain') view.put('workers', {...worker, draining: hold})
-    if (wish === 'resume') view.put('workers', {...worker, paused: null, draining: null, quarantine: null, failures: 0})
+    if (wish === 'resume')
+      view.put('workers', {...worker, paused: null, draining: null, quarantine: null, failures: 0})
     return true
   })
   if (known)

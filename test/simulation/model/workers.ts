@@ -139,7 +139,9 @@ export const workerWords: Words = {
         const failures = worker.failures + 1
         const until = apiTime(view.now + Math.min(firstMs * 2 ** (failures - after), mostMs))
         const quarantine =
-          failures < after ? worker.quarantine : {reason: `${failures} failures in a row, the last: ${reason}`, until}
+          failures < after
+            ? worker.quarantine
+            : {reason: `${failures} failures in a row, the last: ${reason}`, until}
         view.put('workers', {...worker, failures, quarantine})
         return failures >= after ? [{worker: name, reason, until}] : []
       }),
@@ -156,10 +158,15 @@ export const workerWords: Words = {
         Boolean(hold?.until) && Date.parse(hold?.until ?? '') <= view.now
       const builders = view.all('builders').filter(({paused}) => isOver(paused))
       for (const builder of builders) view.put('builders', {...builder, paused: null})
-      const workers = view.all('workers').filter(({paused, quarantine}) => isOver(paused) || isOver(quarantine))
+      const workers = view
+        .all('workers')
+        .filter(({paused, quarantine}) => isOver(paused) || isOver(quarantine))
       for (const worker of workers) {
         const {paused, quarantine} = worker
-        const left = {paused: isOver(paused) ? null : paused, quarantine: isOver(quarantine) ? null : quarantine}
+        const left = {
+          paused: isOver(paused) ? null : paused,
+          quarantine: isOver(quarantine) ? null : quarantine,
+        }
         view.put('workers', {...worker, ...left})
       }
       return {builders: builders.length, workers: workers.map(({id}) => id)}
@@ -184,7 +191,8 @@ export const workerWords: Words = {
     statement(sql, 'knock', (view) => {
       const row = view.get('workers', worker)
       const other = view.get('masters', row?.master ?? null)
-      if (!row?.connected || row.master === null || row.master === master || row.instance === instance) return false
+      if (!row?.connected || row.master === null || row.master === master || row.instance === instance)
+        return false
       if (!other || other.seenAt <= view.now - masterDeadMs) return false
       view.put('workers', {...row, knockedAt: view.now, answeredAt: null})
       return true
@@ -194,7 +202,10 @@ export const workerWords: Words = {
     statement(sql, 'knockedOn', (view) =>
       view
         .all('workers')
-        .filter((row) => row.master === master && row.connected && row.knockedAt !== null && row.answeredAt === null)
+        .filter(
+          (row) =>
+            row.master === master && row.connected && row.knockedAt !== null && row.answeredAt === null,
+        )
         .map(({id}) => id),
     ),
 
