@@ -264,6 +264,7 @@ async function carryOutCancels(world: World, sessions: Sessions): Promise<void> 
 /** What no message tells: beats to write down, masters and workers that fell silent, offers nobody answered. */
 async function sweep(world: World, sessions: Sessions, graceMs: number): Promise<void> {
   await world.ledger.writeBeats(world.store, world.master, sessions.takeBeats())
+  await sessions.settleEnds()
   const graces = Object.fromEntries(
     world
       .settings()
