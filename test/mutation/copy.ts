@@ -17,8 +17,11 @@ export class Copy {
   readonly folder: string
   /** Where the tests make their own temporary files. */
   readonly temporary: string
+  /** As they were at the start: what is edited meanwhile would not fit what was compiled. */
+  private readonly sources: ReadonlyMap<string, string>
 
-  constructor() {
+  constructor(guards: readonly Guard[]) {
+    this.sources = new Map(guards.map(({file}) => [file, readFileSync(join(repository, file), 'utf8')]))
     this.folder = mkdtempSync(join(tmpdir(), 'ostler-mutate-'))
     this.temporary = join(this.folder, 'tmp')
     mkdirSync(this.temporary, {mode: 0o755})
@@ -33,7 +36,7 @@ export class Copy {
   /** Takes a guard away, for as long as `work` takes. Throws GuardMoved. */
   async without<T>(guard: Guard, work: () => Promise<T>): Promise<T> {
     const place = join(this.folder, compiledName(guard.file))
-    const code = compiled(guard.file, mutated(readFileSync(join(repository, guard.file), 'utf8'), guard))
+    const code = compiled(guard.file, mutated(this.sources.get(guard.file) ?? '', guard))
     const whole = readFileSync(place)
     writeFileSync(place, code)
     try {

@@ -79,7 +79,7 @@ export function readOptions(args: readonly string[]): MutateOptions | null {
 }
 
 async function judge(chosen: readonly Guard[]): Promise<Result[]> {
-  const copy = new Copy()
+  const copy = new Copy(chosen)
   let cluster: Cluster | null = null
   const stop = (signal: NodeJS.Signals) => {
     void copy.remove().then(() => process.exit(signal === 'SIGINT' ? 130 : 143))
@@ -140,10 +140,10 @@ async function judgeOne(
   if (before.end === 'red')
     return result('broken', `the test is red although the guard is there: ${before.why}`)
   try {
-    const {ends, words} = await copy.without(guard, () => runNamed(copy, test, [title], env))
+    const {ends, isHung, words} = await copy.without(guard, () => runNamed(copy, test, [title], env))
     const end = ends.get(title)
     if (end) return result(end.end === 'red' ? 'red' : 'survived', end.why)
-    return /timed out|no new tests completed/i.test(words)
+    return isHung
       ? result('red', 'it hung')
       : result('broken', `the mutant keeps the test from running: ${words.slice(-400)}`)
   } catch (error) {

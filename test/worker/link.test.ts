@@ -132,7 +132,7 @@ test('a second worker on the same state directory is refused, naming the first',
   const first = startWorker(master, {stateDir})
   await master.connectedOnce()
   const second = startWorker(master, {stateDir})
-  t.is(await second.exited, 2)
+  t.is(await Promise.race([second.exited, master.connectedOnce(2)]), 2)
   t.regex(second.said(), new RegExp(`process number ${first.child.pid}`))
   await first.stop()
   await master.close()
