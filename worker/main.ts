@@ -76,6 +76,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     process.once('SIGTERM', () => void stop(false))
     process.once('SIGINT', () => void stop(true))
   })
+  await engine?.settled()
   await supervisors.stopIdle()
   state.close()
   return code

@@ -73,7 +73,7 @@ export class VirtualWorker {
 
   private assemble(): void {
     const {clock, network, stateDir, maxBuilds, labels, addresses} = this.parts
-    const {name, random} = this.node
+    const {name} = this.node
     const workspaces = new Workspaces(stateDir)
     const disk = new Disk(stateDir)
     // The place and the store of artifacts are for real hands.
