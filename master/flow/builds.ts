@@ -17,11 +17,22 @@ const sweepMs = 5_000
 /** How long a worker may be away, in milliseconds, before its builds are tried elsewhere. */
 export const workerGraceMs = 10 * 60_000
 
+/** A master that could not look for so long knows nothing of the others ... */
+const awayMs = 15_000
+/** ... who then get as long to be heard again: longer than a worker pauses before it dials. */
+const patienceMs = 45_000
+
 type LogRow = StoredLog & {readonly id: string}
 
-export function builds(world: World, sessions: Sessions, graceMs = workerGraceMs): Stage {
+export function builds(
+  world: World,
+  sessions: Sessions,
+  graceMs = workerGraceMs,
+  now = () => performance.now(),
+): Stage {
   const planned = new Planned()
   let sweptAt = -Infinity
+  let patientUntil = -Infinity
   let wished = true
   world.bells.on('cancels', () => {
     wished = true
@@ -41,15 +52,18 @@ export function builds(world: World, sessions: Sessions, graceMs = workerGraceMs
     async run() {
       for (let batch = sessions.take(batchMax); batch.length > 0; batch = sessions.take(batchMax))
         await recordOrPutBack(world, sessions, planned, batch)
-      const due = performance.now() - sweptAt >= sweepMs
+      const due = now() - sweptAt >= sweepMs
       if (wished || due) {
         wished = false
         await carryOutCancels(world, sessions)
       }
       if (due) {
         tend()
-        await sweep(world, sessions, graceMs)
-        sweptAt = performance.now()
+        if (sweptAt > -Infinity && now() - sweptAt > awayMs) patientUntil = now() + patienceMs
+        await world.ledger.writeBeats(world.store, world.master, sessions.takeBeats())
+        await sessions.settleEnds()
+        if (now() >= patientUntil) await endSilence(world, graceMs)
+        sweptAt = now()
       }
       return null
     },
@@ -261,10 +275,8 @@ async function carryOutCancels(world: World, sessions: Sessions): Promise<void> 
     sessions.tell(worker, {say: 'cancel', attempt, reason})
 }
 
-/** What no message tells: beats to write down, masters and workers that fell silent, offers nobody answered. */
-async function sweep(world: World, sessions: Sessions, graceMs: number): Promise<void> {
-  await world.ledger.writeBeats(world.store, world.master, sessions.takeBeats())
-  await sessions.settleEnds()
+/** What no message tells: masters and workers that fell silent, offers nobody answered, holds that are over. */
+async function endSilence(world: World, graceMs: number): Promise<void> {
   const graces = Object.fromEntries(
     world
       .settings()
@@ -277,7 +289,7 @@ async function sweep(world: World, sessions: Sessions, graceMs: number): Promise
     const lost = await world.ledger.loseWorkers(tx, graceMs, graces)
     for (const {attempt, worker} of lost)
       await world.ledger.retry(tx, [attempt], `${worker} was not heard of for too long`)
-    const late = await world.ledger.unanswered(tx)
+    const late = await world.ledger.unanswered(tx, world.master)
     await world.ledger.withdraw(
       tx,
       late.map(({attempt}) => attempt),

@@ -143,6 +143,11 @@ export class Sessions implements WorkerDesk {
         'the database was set back to before what was recorded of it',
       )
       const open = known.filter((one) => !behind.includes(one))
+      // Who holds an attempt has accepted it, though its answer was lost.
+      await this.#world.ledger.accept(
+        tx,
+        open.filter(({attempt, effective}) => effective && held.has(attempt)).map(({attempt}) => attempt),
+      )
       const missing = open.filter(({attempt}) => !held.has(attempt))
       return {number: session, attempts: hello.attempts.map(({attempt}) => standing(attempt, open)), missing}
     })

@@ -1,10 +1,10 @@
 // `npm run chaos`: real masters, workers and a PostgreSQL under a storm of kills, freezes and cuts on a seeded schedule,
 // judged by what the steps themselves wrote down. README.md tells how to read and replay it.
-import {rmSync, writeFileSync} from 'node:fs'
+import {writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {parseArgs} from 'node:util'
-import {sweep} from '../../scripts/leftovers.ts'
+import {type Away, awayFlaws, takeAway} from './database-away.ts'
 import {Fleet} from './fleet.ts'
 import {judge, judgeEnd, type Verdict} from './judge.ts'
 import {type Counts, Storm} from './storm.ts'
@@ -18,6 +18,8 @@ const usage = `npm run chaos [-- OPTIONS]
   --workers W      (4)
   --minutes T      no more builds are asked for after this time (10)
   --pace MS        time between two blows, on average (700)
+  --grace TIME     how long a worker may be away before its builds are tried elsewhere (25s)
+  --database-away S  instead of a storm, the database is away for so many seconds
   --json FILE      also writes the outcome as JSON
   --help           this
 `
@@ -30,6 +32,8 @@ export interface ChaosOptions {
   readonly workers: number
   readonly minutes: number
   readonly paceMs: number
+  /** How long a worker may be away before its builds are tried elsewhere, as the configuration says it. */
+  readonly grace: string
 }
 
 export interface Outcome extends Verdict {
@@ -57,6 +61,8 @@ export async function chaos(args: readonly string[]): Promise<number> {
       workers: {type: 'string', default: '4'},
       minutes: {type: 'string', default: '10'},
       pace: {type: 'string', default: '700'},
+      grace: {type: 'string', default: '25s'},
+      'database-away': {type: 'string'},
       json: {type: 'string'},
       help: {type: 'boolean', default: false},
     },
@@ -65,6 +71,8 @@ export async function chaos(args: readonly string[]): Promise<number> {
     process.stdout.write(usage)
     return 0
   }
+  if (values['database-away'] !== undefined)
+    return tellAway(await takeAway(Number(values['database-away']) * 1000, Number(values.builds)))
   const options = {
     seed: Number(values.seed ?? Math.floor(Math.random() * 1e9)),
     builds: Number(values.builds),
@@ -73,8 +81,9 @@ export async function chaos(args: readonly string[]): Promise<number> {
     workers: Number(values.workers),
     minutes: Number(values.minutes),
     paceMs: Number(values.pace),
+    grace: values.grace,
   }
-  const wrong = Object.entries(options).find(([, value]) => !Number.isFinite(value) || value < 0)
+  const wrong = Object.entries(options).find(([name, value]) => name !== 'grace' && !(Number(value) >= 0))
   if (wrong) throw new Error(`--${wrong[0]} wants a number`)
   const outcome = await withstand(options, (line) => console.log(line))
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(outcome, null, 2)}\n`)
@@ -82,7 +91,13 @@ export async function chaos(args: readonly string[]): Promise<number> {
   return isClean(outcome) ? 0 : 1
 }
 
-const flaws = ['lost', 'doubled', 'wrongBytes', 'zombies', 'leaks', 'faults'] as const
+function tellAway(away: Away): number {
+  console.log(JSON.stringify(away, null, 2))
+  return awayFlaws.every((flaw) => away[flaw].length === 0) ? 0 : 1
+}
+
+/** What an outcome may have wrong, each a list of sentences. */
+export const flaws = ['lost', 'doubled', 'wrongBytes', 'zombies', 'leaks', 'faults'] as const
 
 /** Whether nothing went wrong. */
 export const isClean = (outcome: Outcome): boolean => flaws.every((flaw) => outcome[flaw].length === 0)
@@ -93,9 +108,9 @@ export function tell(outcome: Outcome): string {
   const counted = flaws.map((flaw) => `${flaw} ${outcome[flaw].length}`).join(', ')
   const lines = [
     `seed ${options.seed}: ${kills} kills, ${freezes} freezes, ${cuts} cuts over ${builds} builds in ${seconds.toFixed(0)} s`,
-    `${Object.entries(blows)
+    Object.entries(blows)
       .map(([kind, count]) => `${kind} ${count}`)
-      .join(', ')}`,
+      .join(', '),
     `${outcome.logsCompared} logs compared (${outcome.bytesCompared} bytes), ${outcome.attemptsLost} attempts lost with their worker`,
     counted,
     ...flaws.flatMap((flaw) => outcome[flaw].slice(0, 20).map((each) => `  ${flaw}: ${each}`)),
@@ -103,7 +118,7 @@ export function tell(outcome: Outcome): string {
   if (!isClean(outcome))
     lines.push(
       `what happened is in ${outcome.folder}; again with: npm run chaos -- --seed ${options.seed} --builds ${options.builds} ` +
-        `--concurrent ${options.concurrent} --masters ${options.masters} --workers ${options.workers} --minutes ${options.minutes} --pace ${options.paceMs}`,
+        `--concurrent ${options.concurrent} --masters ${options.masters} --workers ${options.workers} --minutes ${options.minutes} --pace ${options.paceMs} --grace ${options.grace}`,
     )
   return lines.join('\n')
 }
@@ -111,12 +126,15 @@ export function tell(outcome: Outcome): string {
 /** Lets the storm loose and judges. A run that went well leaves nothing behind; another keeps its folder. */
 export async function withstand(options: ChaosOptions, say: (line: string) => void): Promise<Outcome> {
   const begun = performance.now()
+  // An impatient end leaves no processes behind.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
   const fleet = await Fleet.start({
     masters: options.masters,
     workers: options.workers,
     buildsPerWorker: Math.ceil(options.concurrent / options.workers),
-    missingTimeout: '20s',
+    missingTimeout: options.grace,
   })
+  let wentWell = false
   try {
     const storm = new Storm(fleet)
     const raging = storm.rage(options.seed, options.paceMs)
@@ -124,7 +142,7 @@ export async function withstand(options: ChaosOptions, say: (line: string) => vo
     await storm.end()
     await raging
     say('the storm is over')
-    await settled(fleet)
+    await fleet.settled()
     const verdict = await judge(fleet, keys)
     const odd = await fleet.stop()
     const end = await judgeEnd(fleet)
@@ -143,15 +161,14 @@ export async function withstand(options: ChaosOptions, say: (line: string) => vo
       faults: [...fleet.faults, ...odd],
       folder: fleet.folder,
     }
-    if (isClean(outcome)) rmSync(fleet.folder, {recursive: true, force: true})
-    else keepWords(fleet, outcome)
+    wentWell = isClean(outcome)
+    if (!wentWell) keepWords(fleet, outcome)
     return outcome
   } catch (error) {
     keepWords(fleet, error)
     throw error
   } finally {
-    await fleet.end()
-    if (fleet.started.length === 0) await sweep(fleet.folder)
+    await fleet.end({isClean: wentWell})
   }
 }
 
@@ -181,7 +198,7 @@ async function askForBuilds(
     )
     for (let n = 0; n < room; n++) {
       const key = keys.length + 1
-      await ask(fleet, key)
+      await fleet.ask(key)
       keys.push(key)
     }
     if (performance.now() - toldAt > 15_000) {
@@ -192,36 +209,4 @@ async function askForBuilds(
     await sleep(200)
   }
   return keys
-}
-
-/** Asks once in effect, however often it takes. */
-async function ask(fleet: Fleet, key: number): Promise<void> {
-  for (let tries = 0; ; tries++)
-    try {
-      await fleet.anyApi(key + tries).fetch('/schedulers/storm/force', {
-        method: 'POST',
-        headers: {'content-type': 'application/json', 'idempotency-key': `key-${key}`},
-        body: JSON.stringify({parameters: {key}}),
-        signal: AbortSignal.timeout(10_000),
-      })
-      return
-    } catch (error) {
-      if (tries > 200) throw error
-      await sleep(200)
-    }
-}
-
-/** Waits until everything is over; what is not within some minutes is the judge's to find. */
-async function settled(fleet: Fleet): Promise<void> {
-  const until = performance.now() + 4 * 60_000
-  while (performance.now() < until) {
-    const [row] = await fleet.rows<{count: number}>(
-      `SELECT (SELECT count(*) FROM requests WHERE state <> 'finished')::int
-            + (SELECT count(*) FROM attempts WHERE state IN ('offered', 'running'))::int AS count`,
-    )
-    if (row?.count === 0) break
-    await sleep(500)
-  }
-  // The workers hear of the last acknowledgements, and of what they are to stop.
-  await sleep(6_000)
 }

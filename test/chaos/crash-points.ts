@@ -19,6 +19,8 @@ const usage = `npm run crash-points [-- OPTIONS]
 export interface PointOptions {
   readonly every: number
   readonly from: number
+  /** So many at most, spread over all of them. */
+  readonly most?: number
   readonly jobs: number
   readonly only: 'master' | 'worker' | null
   readonly json: string | null
@@ -88,18 +90,21 @@ const lineOf = ({who, at, moment, point, differs, repeatedLetters, seconds}: Row
 
 /** Plays the scenario undisturbed, then once for each point, and compares. */
 export async function enumerate(
-  {every, from, jobs, only}: PointOptions,
+  {every, from, most, jobs, only}: PointOptions,
   say: (row: Row) => void = () => undefined,
 ): Promise<Table> {
   const begun = performance.now()
   const cluster = await startCluster()
   try {
-    const calm = await play({who: 'nobody'}, cluster.url, 'calm')
-    const counting = await play({who: 'worker', at: 0, moment: 'written'}, cluster.url, 'counting')
-    const crashes = [
+    const [calm, counting] = await Promise.all([
+      play({who: 'nobody'}, cluster.url, 'calm'),
+      play({who: 'worker', at: 0, moment: 'written'}, cluster.url, 'counting'),
+    ])
+    const all = [
       ...(only === 'worker' ? [] : crashesOf('master', ['unanswered', 'answered'], calm.points, from, every)),
       ...(only === 'master' ? [] : crashesOf('worker', ['written', 'torn'], counting.points, from, every)),
     ]
+    const crashes = most === undefined ? all : spread(all, most)
     const rows = await inTurns(crashes, jobs, async (crash, at) => {
       const row = await rowOf(crash, calm, () => play(crash, cluster.url, `point_${String(at)}`))
       say(row)
@@ -124,6 +129,11 @@ function crashesOf(
   const at = Array.from({length: count}, (_, n) => n + 1).filter((n) => n >= from && (n - from) % every === 0)
   return moments.flatMap((moment) => at.map((n) => ({who, at: n, moment}) as Killing))
 }
+
+const spread = <T>(things: readonly T[], most: number): T[] =>
+  things.filter(
+    (_, n) => Math.floor((n * most) / things.length) !== Math.floor(((n - 1) * most) / things.length),
+  )
 
 async function rowOf(crash: Killing, calm: Outcome, run: () => Promise<Outcome>): Promise<Row> {
   const {who, at, moment} = crash

@@ -6,6 +6,7 @@ import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import pg from 'pg'
 import {Api} from '../../scripts/api.ts'
+import {sweep} from '../../scripts/leftovers.ts'
 import {freePort, Master, type Process, startWorker} from '../../scripts/processes.ts'
 import {type Cluster, startCluster} from '../support/cluster.ts'
 import {Wire} from '../support/wire-cut.ts'
@@ -42,7 +43,7 @@ export class Fleet {
   /** What members said that should never be said. */
   readonly faults: string[] = []
   private readonly options: FleetOptions
-  private readonly urls = new Map<string, readonly string[]>()
+  private readonly wireUrls = new Map<string, readonly string[]>()
   private readonly tokens = new Map<string, string>()
   private readonly cluster: Cluster
   private client: pg.Client | null = null
@@ -85,7 +86,7 @@ export class Fleet {
       this.wires.push(...wires)
       // Each begins with another master.
       const at = names.indexOf(name) % wires.length
-      this.urls.set(
+      this.wireUrls.set(
         name,
         [...wires.slice(at), ...wires.slice(0, at)].map(({url}) => url),
       )
@@ -120,7 +121,7 @@ export class Fleet {
   startWorker(member: Member): void {
     if (this.isOver) return
     const running = startWorker({
-      master: this.urls.get(member.name) ?? [],
+      master: this.wireUrls.get(member.name) ?? [],
       name: member.name,
       token: this.tokens.get(member.name) ?? '',
       stateDir: join(this.folder, member.name),
@@ -152,8 +153,12 @@ export class Fleet {
     return new Api(`http://127.0.0.1:${port}`, this.adminToken)
   }
 
+  get urls(): string[] {
+    return this.masters.map(({port}) => `http://127.0.0.1:${port}`)
+  }
+
   private token: string | null = null
-  private get adminToken(): string {
+  get adminToken(): string {
     this.token ??= readToken(join(this.folder, 'master-1', 'admin-token'))
     return this.token
   }
@@ -177,6 +182,42 @@ export class Fleet {
       }
   }
 
+  /** Asks for the build of a key; once in effect, however often it takes. */
+  async ask(key: number): Promise<void> {
+    for (let tries = 0; ; tries++)
+      try {
+        await this.anyApi(key + tries).fetch('/schedulers/storm/force', {
+          method: 'POST',
+          headers: {'content-type': 'application/json', 'idempotency-key': `key-${key}`},
+          body: JSON.stringify({parameters: {key}}),
+          signal: AbortSignal.timeout(10_000),
+        })
+        return
+      } catch (error) {
+        if (tries > 200) throw error
+        await sleep(200)
+      }
+  }
+
+  /** Waits until everything is over; what is not within some minutes is the judge's to find. */
+  async settled(): Promise<void> {
+    const until = performance.now() + 4 * 60_000
+    while (performance.now() < until) {
+      const [row] = await this.rows<{count: number}>(
+        `SELECT (SELECT count(*) FROM requests WHERE state <> 'finished')::int
+              + (SELECT count(*) FROM attempts WHERE state IN ('offered', 'running'))::int AS count`,
+      )
+      if (row?.count === 0) break
+      await sleep(500)
+    }
+    // The workers hear of the last acknowledgements, and of what they are to stop.
+    await sleep(6_000)
+  }
+
+  haltDatabase(): Promise<() => Promise<void>> {
+    return this.cluster.halt()
+  }
+
   crashDatabase(downMs: number): Promise<void> {
     return this.cluster.restart(downMs)
   }
@@ -193,7 +234,8 @@ export class Fleet {
     return odd
   }
 
-  async end(): Promise<void> {
+  /** Ends everybody at once. A folder with nothing to see is removed. */
+  async end({isClean}: {isClean: boolean}): Promise<void> {
     this.isOver = true
     for (const {process} of [...this.workers, ...this.masters]) {
       process?.child.kill('SIGCONT')
@@ -201,6 +243,7 @@ export class Fleet {
     }
     await this.client?.end().catch(() => undefined)
     await this.ends.end()
+    if (isClean) await sweep(this.folder)
   }
 }
 

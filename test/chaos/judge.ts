@@ -105,7 +105,7 @@ async function compareLogs(api: Api, rows: readonly BuildRow[]) {
       for (const name of stepNames) {
         const log = items.find((step) => step.name === name)?.logs[0]
         const text = log ? await api.text(`/logs/${log.id}/raw`) : ''
-        const wanted = printed(key, name as StepName)
+        const wanted = printed(key, name)
         count++
         bytes += Buffer.byteLength(wanted)
         if (text !== wanted || log?.complete !== true || log.bytes !== Buffer.byteLength(wanted))

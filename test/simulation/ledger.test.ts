@@ -161,7 +161,7 @@ async function say(side: Side, one: Word): Promise<unknown> {
         await words.disownWorkers(sql, 'm1', 20_000)
         const lost = await words.loseWorkers(sql, one.graceMs, {w2: 30_000})
         for (const {attempt} of byId(lost)) await words.retry(sql, [attempt], 'lost')
-        const late = byId(await words.unanswered(sql))
+        const late = byId(await words.unanswered(sql, 'm1'))
         await words.withdraw(
           sql,
           late.map(({attempt}) => attempt),

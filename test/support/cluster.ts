@@ -114,6 +114,7 @@ async function accepting(bin: string, home: string): Promise<void> {
 }
 
 async function endServer(server: ChildProcess, word = ''): Promise<void> {
+  if (server.exitCode !== null) return // halted
   const gone = new Promise((resolve) => server.once('exit', resolve))
   server.ref()
   server.stdin?.end(word)

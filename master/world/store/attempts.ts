@@ -417,10 +417,12 @@ async function requeue(tx: Sql, requests: readonly string[], pauseMs: number): P
   )
 }
 
-/** Offers whose time to accept is over. */
-export async function unanswered(sql: Sql): Promise<{attempt: string; worker: string}[]> {
+/** Offers whose time to accept is over, but for those to another master's workers: that one may have the answer already. */
+export async function unanswered(sql: Sql, master: string): Promise<{attempt: string; worker: string}[]> {
   return await sql.query(
-    `SELECT id AS attempt, worker FROM attempts WHERE state = 'offered' AND accept_by < now()`,
+    `SELECT a.id AS attempt, a.worker FROM attempts a LEFT JOIN workers w ON w.name = a.worker
+     WHERE a.state = 'offered' AND a.accept_by < now() AND (w.connected IS NOT TRUE OR w.master = $1)`,
+    [master],
   )
 }
 

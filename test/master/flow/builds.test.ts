@@ -1,3 +1,4 @@
+import {setTimeout as sleep} from 'node:timers/promises'
 import {constants, crc32, deflateRawSync} from 'node:zlib'
 import type {ExecutionContext} from 'ava'
 import {builds} from '../../../master/flow/builds.ts'
@@ -44,11 +45,11 @@ const ended = (result: 'success' | 'retry' | 'cancelled' = 'success'): Entry[] =
 const journal = [...started, ...ended()]
 const bodies = [null, null, body]
 
-async function given(t: ExecutionContext, store: Store, graceMs?: number) {
+async function given(t: ExecutionContext, store: Store, graceMs?: number, now?: () => number) {
   const world = await openTestWorld(t, store, yaml)
   const sessions = new Sessions(world)
   const claim = claims(world, sessions)
-  const build = builds(world, sessions, graceMs)
+  const build = builds(world, sessions, graceMs, now)
   return {
     world,
     sessions,
@@ -456,3 +457,61 @@ const sweep = ({world, sessions}: Awaited<ReturnType<typeof given>>) => builds(w
 async function until(true_: () => boolean): Promise<void> {
   while (!true_()) await new Promise((resolve) => setTimeout(resolve, 10))
 }
+
+eachDatabase(
+  'an offer that another living master’s worker may have accepted is left to that master',
+  async (t, store) => {
+    const g = await given(t, store)
+    await g.submit()
+    const worker = new ScriptedWorker(g.sessions, 'w')
+    await worker.attach()
+    await g.claim()
+    await store.query(`UPDATE attempts SET accept_by = now() - interval '1 second'`)
+    await enterMaster(store, {id: 'other', address: 'http://other', version: '0'})
+    await store.query(`UPDATE workers SET master = 'other'`)
+    await g.build()
+    t.like(await g.one(), {attempt: worker.offers()[0]?.attempt ?? ''})
+    // When that one is silent, nobody else would take it back.
+    await store.query(`UPDATE masters SET seen_at = now() - interval '1 hour' WHERE id = 'other'`)
+    await sleep(5_100)
+    await g.build()
+    t.like(await g.one(), {state: 'pending', attempt: null, attempts_lost: 0})
+  },
+)
+
+eachDatabase(
+  'a master that could not look for long gives the others time before it takes them for lost',
+  async (t, store) => {
+    let now = 0
+    const g = await given(t, store, 0, () => now)
+    await g.submit()
+    const worker = new ScriptedWorker(g.sessions, 'w')
+    await worker.attach()
+    await g.claim()
+    await g.build()
+    // The database was away; the worker's connection ended meanwhile.
+    await store.query(
+      `UPDATE workers SET connected = false, seen_at = now() - interval '1 hour'; UPDATE attempts SET accept_by = now()`,
+    )
+    now += 60_000
+    await g.build()
+    t.like(await g.one(), {attempt: worker.offers()[0]?.attempt ?? ''})
+    for (const until = now + 50_000; now < until;) {
+      now += 6_000
+      await g.build()
+    }
+    t.like(await g.one(), {state: 'pending', attempt: null})
+  },
+)
+
+eachDatabase('a worker that comes back with an offer has accepted it', async (t, store) => {
+  const g = await given(t, store)
+  await g.submit()
+  const worker = new ScriptedWorker(g.sessions, 'w')
+  await worker.attach()
+  await g.claim()
+  const attempt = worker.offers()[0]?.attempt ?? ''
+  await new ScriptedWorker(g.sessions, 'w').attach([{attempt, last: 0, applied: 0}])
+  const [row] = await store.query<{state: string}>('SELECT state FROM attempts')
+  t.is(row?.state, 'running')
+})

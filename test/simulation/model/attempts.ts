@@ -241,13 +241,22 @@ export function attemptWords(guards: Guards): Words {
       await requeue(tx, requests, pauseMs)
     },
 
-    unanswered: (sql) =>
-      statement(sql, 'unanswered', (view) =>
-        view
+    unanswered: (sql, master) =>
+      statement(sql, 'unanswered', (view) => {
+        const elsewhere = new Set(
+          view
+            .all('workers')
+            .filter((worker) => worker.connected && worker.master !== master)
+            .map(({name}) => name),
+        )
+        return view
           .all('attempts')
-          .filter(({state, acceptBy}) => state === 'offered' && acceptBy < view.now)
-          .map(({id, worker}) => ({attempt: id, worker})),
-      ),
+          .filter(
+            ({state, acceptBy, worker}) =>
+              state === 'offered' && acceptBy < view.now && !elsewhere.has(worker),
+          )
+          .map(({id, worker}) => ({attempt: id, worker}))
+      }),
 
     openAttemptsOf: (sql, worker) =>
       statement(sql, 'openAttemptsOf', (view) =>
