@@ -5,7 +5,7 @@ import type {Api, Page, Step} from '../../scripts/api.ts'
 import {leftovers} from '../../scripts/leftovers.ts'
 import {buildProcesses} from '../support/marked.ts'
 import type {Fleet} from './fleet.ts'
-import {expectedResult, printed, readSide, type Side, type StepName, stepNames} from './witness.ts'
+import {expectedResult, printed, readSide, type Side, stepNames} from './witness.ts'
 import {openRows} from './zombies.ts'
 
 export interface Verdict {

@@ -65,7 +65,7 @@ export class Disks {
         if (path.endsWith('/reserve')) return real.writeFileSync(path, '', options)
         const written = this.torn(data.length)
         if (written === null) return real.writeFileSync(path, data, options)
-        real.writeFileSync(path, data.subarray(0, written.bytes), options)
+        real.writeFileSync(path, Buffer.from(data).subarray(0, written.bytes), options)
         throw written.error
       },
       ftruncateSync: this.guarded(real.ftruncateSync),

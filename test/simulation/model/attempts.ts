@@ -247,7 +247,7 @@ export function attemptWords(guards: Guards): Words {
           view
             .all('workers')
             .filter((worker) => worker.connected && worker.master !== master)
-            .map(({name}) => name),
+            .map(({id}) => id),
         )
         return view
           .all('attempts')
