@@ -132,8 +132,8 @@ export const masterGuards: readonly Guard[] = [
     file: 'master/flow/sessions.ts',
     changes: [
       {
-        text: 'if (this.#connected.get(worker)?.number !== session) return //',
-        instead: '//',
+        text: 'if (connected?.number !== session) return //',
+        instead: 'if (!connected) return //',
       },
     ],
     test: fencingTest,
