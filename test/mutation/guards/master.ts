@@ -146,8 +146,8 @@ export const masterGuards: readonly Guard[] = [
     file: 'master/world/store/workers.ts',
     changes: [
       {
-        text: 'WHERE name = $1 AND session = $2 AND connected RETURNING name',
-        instead: 'WHERE name = $1 AND $2::bigint IS NOT NULL AND connected RETURNING name',
+        text: 'WHERE name = $1 AND session = $2 AND master IS NOT NULL FOR UPDATE',
+        instead: 'WHERE name = $1 AND $2::bigint IS NOT NULL AND master IS NOT NULL FOR UPDATE',
       },
     ],
     test: fencingTest,
