@@ -108,9 +108,9 @@ export function tell(outcome: Outcome): string {
   const counted = flaws.map((flaw) => `${flaw} ${outcome[flaw].length}`).join(', ')
   const lines = [
     `seed ${options.seed}: ${kills} kills, ${freezes} freezes, ${cuts} cuts over ${builds} builds in ${seconds.toFixed(0)} s`,
-    `${Object.entries(blows)
+    Object.entries(blows)
       .map(([kind, count]) => `${kind} ${count}`)
-      .join(', ')}`,
+      .join(', '),
     `${outcome.logsCompared} logs compared (${outcome.bytesCompared} bytes), ${outcome.attemptsLost} attempts lost with their worker`,
     counted,
     ...flaws.flatMap((flaw) => outcome[flaw].slice(0, 20).map((each) => `  ${flaw}: ${each}`)),

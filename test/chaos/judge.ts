@@ -5,7 +5,7 @@ import type {Api, Page, Step} from '../../scripts/api.ts'
 import {leftovers} from '../../scripts/leftovers.ts'
 import {buildProcesses} from '../support/marked.ts'
 import type {Fleet} from './fleet.ts'
-import {expectedResult, printed, readSide, type Side, type StepName, stepNames} from './witness.ts'
+import {expectedResult, printed, readSide, type Side, stepNames} from './witness.ts'
 import {openRows} from './zombies.ts'
 
 export interface Verdict {
@@ -105,7 +105,7 @@ async function compareLogs(api: Api, rows: readonly BuildRow[]) {
       for (const name of stepNames) {
         const log = items.find((step) => step.name === name)?.logs[0]
         const text = log ? await api.text(`/logs/${log.id}/raw`) : ''
-        const wanted = printed(key, name as StepName)
+        const wanted = printed(key, name)
         count++
         bytes += Buffer.byteLength(wanted)
         if (text !== wanted || log?.complete !== true || log.bytes !== Buffer.byteLength(wanted))

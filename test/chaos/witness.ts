@@ -41,11 +41,11 @@ export function printed(key: number, name: StepName): string {
   const number = stepNames.indexOf(name)
   let s = seedOf(key, number)
   const count = 10 + (s % 90)
-  const parts = ['', '']
+  const parts: [string, string] = ['', '']
   for (let n = 0; n < count; n++) {
     s = (s * 16_807) % 2_147_483_647
     const more = s % 11 === 0 ? Array.from({length: 40}, (_, m) => ` ${s + m}`).join('') : ''
-    parts[n % 2] += `${key} ${number} ${n} é ${s}${more}\n`
+    parts[n % 2 === 0 ? 0 : 1] += `${key} ${number} ${n} é ${s}${more}\n`
   }
   return parts.join('')
 }
