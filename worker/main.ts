@@ -1,5 +1,6 @@
 // The worker, assembled: what it holds from before, the engine, the line to the master, and the signals that end it.
 import {Attempts} from './commands/attempts.ts'
+import {hands} from './commands/perform.ts'
 import {readOptions, type WorkerOptions} from './options.ts'
 import {protocolNewest, protocolOldest, type Hello} from './protocol/messages.ts'
 import {Disk} from './world/disk.ts'
@@ -48,7 +49,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     onHopeless: (code) => end(code),
   })
   const store = {master: () => link.master, token}
-  const attempts = new Attempts(stateDir, {place, store}, workspaces, disk, {maxBuilds, minFreeBytes})
+  const attempts = new Attempts(stateDir, {place, store, hands}, workspaces, disk, {maxBuilds, minFreeBytes})
   attempts.find()
   const swept = (await engine?.sweep(state.id, attempts.fences)) ?? 0
   note('worker.start', {
@@ -75,6 +76,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     process.once('SIGTERM', () => void stop(false))
     process.once('SIGINT', () => void stop(true))
   })
+  await engine?.settled()
   await supervisors.stopIdle()
   state.close()
   return code

@@ -10,6 +10,8 @@ export interface PendingRequest {
   readonly notBefore: number | null
   /** What is stored as its reasons, so that only news is written. */
   readonly waiting: readonly Wait[]
+  /** It has a build already, whose attempt was lost or declined. */
+  readonly isBegun: boolean
   /** The branch and repositories it is of, to tell requests that may be merged. */
   readonly stampKey: string
 }
@@ -187,7 +189,7 @@ function summarize(reasons: readonly Wait[]): readonly Wait[] {
 
 const clockText = (time: number) => new Date(time).toISOString().slice(11, 19)
 
-/** Older requests of a collapsing builder give way to the newest of the same branch. */
+/** Older requests of a collapsing builder give way to the newest of the same branch; one that has begun goes on. */
 function collapse(scene: Scene): Map<string, string> {
   const collapsed = new Map<string, string>()
   const newest = new Map<string, PendingRequest>()
@@ -195,11 +197,10 @@ function collapse(scene: Scene): Map<string, string> {
     if (!scene.builders.get(request.builder)?.builder.collapseRequests) continue
     const key = `${request.builder}\n${request.stampKey}`
     const other = newest.get(key)
-    if (other && BigInt(other.id) > BigInt(request.id)) collapsed.set(request.id, other.id)
-    else {
-      if (other) collapsed.set(other.id, request.id)
-      newest.set(key, request)
-    }
+    const [older, newer] =
+      other && BigInt(other.id) > BigInt(request.id) ? [request, other] : [other, request]
+    newest.set(key, newer)
+    if (older && !older.isBegun) collapsed.set(older.id, newer.id)
   }
   return collapsed
 }

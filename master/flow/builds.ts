@@ -61,6 +61,7 @@ export function builds(
         tend()
         if (sweptAt > -Infinity && now() - sweptAt > awayMs) patientUntil = now() + patienceMs
         await world.ledger.writeBeats(world.store, world.master, sessions.takeBeats())
+        await sessions.settleEnds()
         if (now() >= patientUntil) await endSilence(world, graceMs)
         sweptAt = now()
       }
@@ -158,6 +159,7 @@ async function recordReports(
   for (const {state, applied} of changes)
     if (standing.has(state.attempt))
       sessions.tell(state.worker, {say: 'applied', attempt: state.attempt, upTo: applied})
+    else sessions.resync(state.worker, elsewhere)
   planned.forget(changes.filter(({ended}) => ended !== null).map(({state}) => state.attempt))
   ringAfter(world, changes)
 }
@@ -200,13 +202,16 @@ function foldReports(
 
 const rowKey = (change: Changes, log: LogChange) => `${change.state.attempt}/${String(log.step)}/${log.name}`
 
+/** What was taken and not recorded is not waited for: the worker dials again, and both say where they stand. */
+const elsewhere = 'another master records this attempt'
+
 /**
  * Whether the rows of all its logs are as they were when the attempt was read. Else another master records it now, since
- * its worker has moved there: then not a byte may be written here.
+ * its worker has moved there, or is just making a row: then not a byte may be written here, and none passed over.
  */
 function isOurs(sessions: Sessions, change: Changes, rows: ReadonlyMap<string, LogRow>): boolean {
   if ([...change.logs.values()].every((log) => rows.has(rowKey(change, log)))) return true
-  sessions.resync(change.state.worker, 'another master records this attempt')
+  sessions.resync(change.state.worker, elsewhere)
   return false
 }
 

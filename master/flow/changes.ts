@@ -36,7 +36,7 @@ export const newBranchCommitsMax = 1000
 const pushCommitsMax = 100_000
 const restMs = 60_000
 /** When to ask again for a lease that another master holds, or held when it died. */
-const heldMs = 2_000
+const heldMs = 1_000
 
 /** The stage. `run` starts the polls that are due and answers when to come again; a slow server holds up nobody else. */
 export interface ChangesStage {

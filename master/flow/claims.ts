@@ -29,9 +29,8 @@ export function claims(world: World, sessions: Sessions): Stage {
     hears: ['claims', 'config'],
     slowTickMs,
     async run() {
-      const now = Date.now()
       const whole = performance.now() - wholeAt >= wholeLookMs
-      const {requests, assigned, more} = await look(world, sessions, now, whole)
+      const {requests, now, assigned, more} = await look(world, sessions, whole)
       if (whole) wholeAt = performance.now()
       await world.ledger.explain(world.store, news(requests, assigned))
       if (assigned.collapsed.size > 0)
@@ -53,12 +52,14 @@ const builderNames = (world: World) => world.settings().config.builders.map((bui
 
 interface Look {
   readonly requests: readonly PendingRequest[]
+  /** By the database's clock, whatever this master's says. */
+  readonly now: number
   readonly assigned: Assigned
   /** Whether a queue was not looked at as far as it may be. */
   readonly more: boolean
 }
 
-async function look(world: World, sessions: Sessions, now: number, whole: boolean): Promise<Look> {
+async function look(world: World, sessions: Sessions, whole: boolean): Promise<Look> {
   const {builders: configured} = world.settings().config
   const [paused, workers] = await Promise.all([
     world.ledger.pausedBuilders(world.store),
@@ -70,12 +71,12 @@ async function look(world: World, sessions: Sessions, now: number, whole: boolea
     // The newest may take the place of all before it, so it must be seen.
     most: whole || collapseRequests ? lookPerBuilder : Math.min(room + 1, lookPerBuilder),
   }))
-  const requests = await world.ledger.queue(world.store, depths)
+  const {requests, now} = await world.ledger.queue(world.store, depths)
   const builders = new Map(
     configured.map((builder) => [builder.name, {builder, paused: paused.get(builder.name) ?? null}]),
   )
   const assigned = assign({requests, builders, workers, now})
-  return {requests, assigned, more: depths.some((depth) => isCut(depth, requests))}
+  return {requests, now, assigned, more: depths.some((depth) => isCut(depth, requests))}
 }
 
 /** Whether there may be more of a builder's queue than was looked at, within what is ever looked at. */

@@ -42,6 +42,8 @@ const declinedPauseMs = 2_000
 interface Connected {
   readonly session: Session
   readonly number: string
+  /** Open attempts that the hello did not name. */
+  missing: readonly OpenAttempt[]
 }
 
 export class Sessions implements WorkerDesk {
@@ -49,6 +51,8 @@ export class Sessions implements WorkerDesk {
   readonly #connected = new Map<string, Connected>()
   readonly #beats = new Map<string, Beat>()
   readonly #skews = new Map<string, number>()
+  /** Ends of sessions that could not be recorded yet: a worker must not stay connected that is not. */
+  readonly #ended = new Set<{readonly worker: string; readonly session: string}>()
   readonly #queue: Report[] = []
   #queuedBytes = 0
   #gathering: NodeJS.Timeout | null = null
@@ -120,7 +124,7 @@ export class Sessions implements WorkerDesk {
     if (await hasRival(this.#world, hello)) return refuseName(hello)
     const skewMs = hello.now - Date.now()
     const configured = this.#world.settings().config.workers.find((worker) => worker.name === hello.worker)
-    const {number, attempts} = await this.#world.store.transaction(async (tx) => {
+    const {number, attempts, missing} = await this.#world.store.transaction(async (tx) => {
       const session = await this.#world.ledger.attachWorker(tx, {
         hello,
         master: this.#world.master,
@@ -145,22 +149,11 @@ export class Sessions implements WorkerDesk {
         open.filter(({attempt, effective}) => effective && held.has(attempt)).map(({attempt}) => attempt),
       )
       const missing = open.filter(({attempt}) => !held.has(attempt))
-      // An offer that never arrived is nobody's fault; a running attempt that the worker does not know is lost.
-      await this.#world.ledger.withdraw(
-        tx,
-        missing.filter(({state}) => state === 'offered').map(({attempt}) => attempt),
-        0,
-      )
-      await this.#world.ledger.retry(
-        tx,
-        missing.filter(({state}) => state === 'running').map(({attempt}) => attempt),
-        `${hello.worker} came back without it`,
-      )
-      return {number: session, attempts: hello.attempts.map(({attempt}) => standing(attempt, open))}
+      return {number: session, attempts: hello.attempts.map(({attempt}) => standing(attempt, open)), missing}
     })
     this.#connected.get(hello.worker)?.session.close(4000, 'a newer session of this worker')
     this.#forget(hello.worker)
-    this.#connected.set(hello.worker, {session, number})
+    this.#connected.set(hello.worker, {session, number, missing})
     this.#skews.set(hello.worker, skewMs)
     this.#world.say.info(
       {worker: hello.worker, version: hello.version, engine: hello.engine},
@@ -179,7 +172,9 @@ export class Sessions implements WorkerDesk {
     message: WorkerMessage,
     body: Uint8Array | null,
   ): Promise<void> {
-    if (this.#connected.get(worker)?.number !== session) return // an older session's last words
+    const connected = this.#connected.get(worker)
+    if (connected?.number !== session) return // an older session's last words
+    if (connected.missing.length > 0) await this.#settleMissing(worker, connected)
     switch (message.say) {
       case 'beat':
         this.#beats.set(worker, {
@@ -228,10 +223,39 @@ export class Sessions implements WorkerDesk {
       this.#connected.delete(worker)
       this.#beats.delete(worker)
     }
-    await this.#world.store.transaction((tx) => this.#world.ledger.detachWorker(tx, worker, session))
+    this.#ended.add({worker, session})
     this.#world.say.info({worker}, 'worker disconnected')
-    this.#world.bells.ring('events')
-    this.#world.bells.ring('claims')
+    await this.settleEnds()
+  }
+
+  /** Records the ends of sessions; those that the database does not take now are for the next call. */
+  async settleEnds(): Promise<void> {
+    for (const end of this.#ended) {
+      await this.#world.store.transaction((tx) =>
+        this.#world.ledger.detachWorker(tx, end.worker, end.session),
+      )
+      this.#ended.delete(end)
+      this.#world.bells.ring('events')
+      this.#world.bells.ring('claims')
+    }
+  }
+
+  /**
+   * Gives up the attempts that the worker came back without. Only now that it has answered the welcome: a hello may lie in
+   * a dead connection while its worker goes on elsewhere, and then it knows nothing of what was begun there.
+   */
+  async #settleMissing(worker: string, connected: Connected): Promise<void> {
+    const {missing, number} = connected
+    const those = (state: OpenAttempt['state']) =>
+      missing.filter((one) => one.state === state).map(({attempt}) => attempt)
+    await this.#world.store.transaction(async (tx) => {
+      if (!(await this.#world.ledger.holdSession(tx, worker, number))) return
+      // An offer that never arrived is nobody's fault; a running attempt that the worker does not know is lost.
+      await this.#world.ledger.withdraw(tx, those('offered'), 0)
+      await this.#world.ledger.retry(tx, those('running'), `${worker} came back without it`)
+    })
+    connected.missing = []
+    for (const bell of ['claims', 'events', 'reports'] as const) this.#world.bells.ring(bell)
   }
 
   #gather(): void {

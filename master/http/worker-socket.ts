@@ -55,7 +55,8 @@ class Conversation {
   readonly #timers: NodeJS.Timeout[] = []
   #session: string | null = null
   #instance: string | null = null
-  #heardAt = Date.now()
+  /** By the clock that nobody sets: a jump must not end sessions, nor keep dead ones. */
+  #heardAt = performance.now()
   #waitingBytes = 0
   /** What was said is told to the desk one after the other. */
   #told: Promise<void> = Promise.resolve()
@@ -77,7 +78,7 @@ class Conversation {
     this.#timers.push(silent)
     socket.binaryType = 'nodebuffer'
     socket.on('error', () => undefined) // `close` follows, with the code
-    socket.on('pong', () => (this.#heardAt = Date.now()))
+    socket.on('pong', () => (this.#heardAt = performance.now()))
     socket.once('message', (data: Buffer, isBinary: boolean) => {
       clearTimeout(silent)
       socket.on('message', (later: Buffer, binary: boolean) => this.#hear(later, binary))
@@ -109,15 +110,20 @@ class Conversation {
   async #meet(hello: Hello): Promise<void> {
     const refused = this.#refusalOf(hello) ?? (await this.#takeName(hello.instance ?? null))
     if (refused) return this.#refuse(refused)
+    if (!this.#isOpen()) return // who said hello is gone, and may be elsewhere by now
     const answer = await this.#needs.desk.attach(hello, this.#way())
     if ('say' in answer) {
       this.#forget()
       return this.#refuse(answer)
     }
     this.#session = answer.session
-    if (this.#socket.readyState !== this.#socket.OPEN) return // `#close` tells the desk
+    if (!this.#isOpen()) return // `#close` tells the desk
     this.#send(answer.welcome)
     this.#watch(answer.welcome.beatSeconds * 1000 * missedMax)
+  }
+
+  #isOpen(): boolean {
+    return this.#socket.readyState === this.#socket.OPEN
   }
 
   #refusalOf(hello: Hello): Refused | null {
@@ -167,7 +173,7 @@ class Conversation {
   }
 
   #hear(data: Buffer, isBinary: boolean): void {
-    this.#heardAt = Date.now()
+    this.#heardAt = performance.now()
     const said = this.#decode(workerMessageShape, data, isBinary)
     if (!said) return
     if (said.message.say === 'hello') return this.#socket.close(1002, 'hello was said already')
@@ -208,7 +214,7 @@ class Conversation {
   #watch(silenceMs: number): void {
     const check = setInterval(
       () => {
-        if (Date.now() - this.#heardAt > silenceMs) this.#socket.terminate()
+        if (performance.now() - this.#heardAt > silenceMs) this.#socket.terminate()
       },
       Math.min(silenceMs / missedMax, 5000),
     )

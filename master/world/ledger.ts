@@ -33,6 +33,7 @@ export const ledger = {
   attachWorker: workers.attachWorker,
   detachWorker: workers.detachWorker,
   writeBeats: workers.writeBeats,
+  holdSession: workers.holdSession,
   workerStates: workers.workerStates,
   blame: workers.blame,
   endHolds: workers.endHolds,

@@ -78,7 +78,8 @@ export class LogFiles extends LogReading {
     return {
       async read(at, length) {
         const bytes = Buffer.alloc(length)
-        await file.read(bytes, 0, length, at)
+        const {bytesRead} = await file.read(bytes, 0, length, at)
+        if (bytesRead < length) throw new Error('its file is cut off within what is committed')
         return bytes
       },
       close: () => file.close(),

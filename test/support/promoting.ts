@@ -37,7 +37,8 @@ export async function openWorld(t: ExecutionContext, store: Store, over: {git?: 
     say: openSay('silent'),
     luck: () => 0.5,
     whileHolding: <T>(lease: string, work: Parameters<typeof whileHolding<T>>[3]) =>
-      whileHolding(store, master, lease, work),
+      // A test machine may be so busy that a renewal comes too late.
+      whileHolding(store, master, lease, work, 60_000),
   }
 }
 

@@ -111,6 +111,15 @@ export class ScriptedWorker {
     )
   }
 
+  async beat(): Promise<void> {
+    await this.#sessions.said(
+      this.#name,
+      this.#session,
+      {say: 'beat', now: Date.now(), freeBytes: null},
+      null,
+    )
+  }
+
   async accept(attempt: string): Promise<void> {
     await this.#sessions.said(this.#name, this.#session, {say: 'accept', attempt}, null)
   }

@@ -198,6 +198,23 @@ test.serial('a step that runs for too long is ended though it ignores INT and TE
   t.true(Date.now() - begun < 5000)
 })
 
+test.serial(
+  'what a step started is gone when its end was ordered, before the next step begins',
+  async (t) => {
+    const stubborn = (seconds: number) => `sh -c 'trap "" INT TERM; exec sleep ${seconds}' &`
+    const alive = "ps -eo args | grep -c '^sleep 7650[12]'"
+    const {fence} = await built([
+      step(`${stubborn(76501)} setsid ${stubborn(76502)} echo up; while :; do sleep 0.1; done`, {maxMs: 400}),
+      // A signal is not waited for.
+      step(`i=0; while [ "$(${alive})" != 0 ] && [ $i -lt 30 ]; do i=$((i+1)); sleep 0.1; done; ${alive}`, {
+        name: 'look',
+        alwaysRun: true,
+      }),
+    ])
+    t.is(master.log(fence, 1), '0\n')
+  },
+)
+
 test.serial('INT comes first, so that a program can end well', async (t) => {
   const {fence} = await built([
     step('trap "echo tidied; exit 0" INT; echo up; while :; do sleep 0.05; done', {maxMs: 400}),

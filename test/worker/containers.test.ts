@@ -126,7 +126,8 @@ eachStable(
     await master.until(() => master.log(fence).includes('2'), 'output', 30_000)
     await stable.worker.stop('SIGKILL')
     const Labels = {'ostler.state': stable.state, 'ostler.attempt': '999', 'ostler.worker': 'w1'}
-    await engine.api.createContainer({Image: 'ostler-test/busybox', Cmd: ['true'], Labels})
+    const stray = await engine.api.createContainer({Image: 'ostler-test/busybox', Cmd: ['true'], Labels})
+    t.teardown(() => stray.remove({force: true}).catch(() => undefined))
     t.is((await stable.containers()).length, 2)
     stable.restart()
     const {result} = await master.ended(fence, 30_000)

@@ -1,4 +1,6 @@
 // How a worker behaves at the door and on the line: refusals, versions, malformed frames, declined offers, the command line.
+import {writeFileSync} from 'node:fs'
+import {join} from 'node:path'
 import test from 'ava'
 import {ScriptedMaster} from '../support/scripted-master.ts'
 import {freshDir, plan, startWorker, step} from '../support/worker-process.ts'
@@ -106,13 +108,31 @@ test('offers beyond its means are declined with the reason, the same offer again
   await master.close()
 })
 
+test('an offer that cannot be written down is declined, and was never accepted', async (t) => {
+  const master = await ScriptedMaster.listen()
+  const stateDir = freshDir()
+  const worker = startWorker(master, {stateDir})
+  await master.connectedOnce()
+  writeFileSync(join(stateDir, 'attempts', '1'), 'in the way of the directory')
+  master.offer('1', plan([step('true')]))
+  await master.until(
+    () => master.heard.some((message) => message.say === 'decline' && message.code === 'broken'),
+    'decline',
+  )
+  t.false(master.heard.some((message) => message.say === 'accept'))
+  master.offer('2', plan([step('true')]))
+  t.is((await master.ended('2')).result, 'success', 'the next one is taken')
+  await worker.stop()
+  await master.close()
+})
+
 test('a second worker on the same state directory is refused, naming the first', async (t) => {
   const master = await ScriptedMaster.listen()
   const stateDir = freshDir()
   const first = startWorker(master, {stateDir})
   await master.connectedOnce()
   const second = startWorker(master, {stateDir})
-  t.is(await second.exited, 2)
+  t.is(await Promise.race([second.exited, master.connectedOnce(2)]), 2)
   t.regex(second.said(), new RegExp(`process number ${first.child.pid}`))
   await first.stop()
   await master.close()

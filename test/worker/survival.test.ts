@@ -1,6 +1,6 @@
 // A build goes on, exactly once, whatever happens to the worker's process, the line or the master.
 import {execFileSync, spawnSync} from 'node:child_process'
-import {existsSync, readdirSync, readFileSync} from 'node:fs'
+import {existsSync, readdirSync, readFileSync, renameSync} from 'node:fs'
 import {join} from 'node:path'
 import test from 'ava'
 import {ScriptedMaster} from '../support/scripted-master.ts'
@@ -62,6 +62,27 @@ test.serial('a step that ended while no worker ran keeps its output and its exit
   await second.stop()
   await master.close()
 })
+
+test.serial(
+  'a step that a worker gave up and killed before it was itself killed has not failed',
+  async (t) => {
+    const master = await ScriptedMaster.listen()
+    const stateDir = freshDir()
+    const first = startWorker(master, {stateDir})
+    await master.connectedOnce()
+    master.offer('1', plan([step(counting('/dev/null', 1000))]))
+    await master.until(() => master.log('1').includes('line 2'), 'output')
+    await first.stop('SIGKILL')
+    const attempt = join(stateDir, 'attempts', '1')
+    const group = Number(readFileSync(join(attempt, '0.1.pid'), 'utf8'))
+    renameSync(join(attempt, '0.1.pid'), join(attempt, '0.1.left'))
+    process.kill(-group, 'SIGKILL')
+    const second = startWorker(master, {stateDir})
+    t.is((await master.ended('1')).result, 'retry')
+    await second.stop()
+    await master.close()
+  },
+)
 
 test.serial('however often and whenever a worker is killed, the build comes to the same end', async (t) => {
   const master = await ScriptedMaster.listen()

@@ -39,7 +39,7 @@ export class Attempts {
 
   constructor(
     stateDir: string,
-    tools: Pick<Tools, 'place' | 'store'>,
+    tools: Pick<Tools, 'place' | 'store' | 'hands'>,
     workspaces: Workspaces,
     disk: Disk,
     capacity: Capacity,

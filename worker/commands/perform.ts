@@ -16,11 +16,19 @@ import {checkoutCommand} from './checkout.ts'
 import {keepCommand, type Store} from './keep.ts'
 import {spawnCommand} from './spawn.ts'
 import type {Task} from './task.ts'
-import {clear, Dropped} from './supervised.ts'
+import {clear, Dropped, giveUp} from './supervised.ts'
+
+/** What an attempt's steps are done with: the ground they run on, and the commands. The simulation has hands of its own. */
+export interface Hands {
+  readonly grounds: (attempt: Attempt, place: Place) => Grounds
+  /** Throws Dropped, Lost, Broken or DiskFull when there is no outcome. */
+  readonly command: (step: PlanStep, trial: Trial, tools: Tools) => Promise<Outcome>
+}
 
 export interface Tools {
   readonly place: Place
   readonly store: Store
+  readonly hands: Hands
   readonly freeBytes: () => number | null
   /** False while the spool has enough. */
   readonly mayRead: (attempt: Attempt) => boolean
@@ -28,16 +36,15 @@ export interface Tools {
 
 /** Performs an attempt to its end, from wherever its journal stands. When it returns, nothing of it lives here any more. */
 export async function perform(attempt: Attempt, tools: Tools): Promise<void> {
-  const host = new HostGround(attempt, tools.place)
-  const container = attempt.plan.container ? new ContainerGround(attempt, tools.place) : null
-  const grounds: Grounds = {host, main: container ?? host}
+  const grounds = tools.hands.grounds(attempt, tools.place)
+  const {host, main} = grounds
   const leave = async (): Promise<void> => {
     await host.leave()
-    await container?.leave()
+    if (main !== host) await main.leave()
   }
   try {
     // A container takes its time to start: it does so while the first step, a checkout on the host, runs.
-    if (container && attempt.state.startedAt === null) container.supervisor().catch(() => undefined)
+    if (main !== host && attempt.state.startedAt === null) main.supervisor().catch(() => undefined)
     for (;;) {
       attempt.dropped.signal.throwIfAborted()
       const order = next(attempt.plan, attempt.state, attempt.wishes, Date.now())
@@ -50,17 +57,37 @@ export async function perform(attempt: Attempt, tools: Tools): Promise<void> {
       await obey(order, attempt, grounds, tools)
     }
   } catch (error) {
+    giveUpTry(attempt, grounds)
     await leave()
     // What filled the disk lies there, most likely: without it the next build works.
     if (error instanceof DiskFull) await makeRoom(attempt, host.workspaceHere)
+    await sayLast(attempt, error as Error)
+  }
+}
+
+function giveUpTry({state}: Attempt, {host, main}: Grounds): void {
+  for (const [at, step] of state.steps.entries())
+    if (step.state === 'running')
+      for (const ground of new Set([host, main])) giveUp({ground, id: `${at}.${step.try}`})
+}
+
+/** Writes the last words as soon as the disk takes them: without them the master would wait for this attempt for ever. */
+async function sayLast(attempt: Attempt, error: Error): Promise<void> {
+  for (;;) {
     const {aborted, reason} = attempt.dropped.signal as {aborted: boolean; reason: unknown}
-    if (!aborted) endAsRetry(attempt, error as Error)
     // Dropped with a word to say: the worker is being stopped, and the master shall know.
-    else if (typeof reason === 'string') endAsRetry(attempt, new Lost(reason))
+    if (aborted && typeof reason !== 'string') return
+    try {
+      return endAsRetry(attempt, aborted ? new Lost(String(reason)) : error)
+    } catch (fault) {
+      if (!(fault instanceof DiskFull) || aborted) throw fault
+    }
+    await waitUntil(Date.now() + lastWordsAgainMs, attempt)
   }
 }
 
 const diskFullBytes = 1024 * 1024
+const lastWordsAgainMs = 2000
 
 async function makeRoom({dir}: Attempt, workspace: string): Promise<void> {
   const outputs = readdirSync(dir, {recursive: true, encoding: 'utf8'}).filter((name) =>
@@ -70,7 +97,8 @@ async function makeRoom({dir}: Attempt, workspace: string): Promise<void> {
     await rm(path, {recursive: true, force: true}).catch(() => undefined)
 }
 
-interface Grounds {
+/** The worker's host, and where the steps run: the build's container, or the host too. */
+export interface Grounds {
   readonly host: Ground
   readonly main: Ground
 }
@@ -137,7 +165,8 @@ async function tryStep(
 /** A failure on a full disk says nothing about the commit. */
 const isDiskFull = ({freeBytes}: Tools): boolean => (freeBytes() ?? Infinity) < diskFullBytes
 
-interface Trial extends Pick<Task, 'attempt' | 'ground' | 'id' | 'since' | 'log'> {
+/** One try of a step's command. */
+export interface Trial extends Pick<Task, 'attempt' | 'ground' | 'id' | 'since' | 'log'> {
   /** Where the steps run that are no checkouts. */
   readonly main: Ground
 }
@@ -149,7 +178,7 @@ async function outcomeOf(
   tools: Tools,
 ): Promise<{outcome: Outcome; result: Result | null}> {
   try {
-    return {outcome: await command(step, trial, tools), result: null}
+    return {outcome: await tools.hands.command(step, trial, tools), result: null}
   } catch (error) {
     if (error instanceof Dropped || error instanceof DiskFull || trial.attempt.dropped.signal.aborted)
       throw error
@@ -178,6 +207,15 @@ async function command(step: PlanStep, trial: Trial, tools: Tools): Promise<Outc
         keepCommand(step.command as Parameters<typeof keepCommand>[0], task, tools.store, abort),
       )
   }
+}
+
+/** Real processes, on this host or in containers. */
+export const hands: Hands = {
+  grounds(attempt, place) {
+    const host = new HostGround(attempt, place)
+    return {host, main: attempt.plan.container ? new ContainerGround(attempt, place) : host}
+  },
+  command,
 }
 
 /** Lets a cancel, or the step's limit, end what the worker does by itself. */

@@ -1,6 +1,6 @@
 // Running one generated script under a supervisor to its end: following its output, holding its limits, ending it when it must
 // end. What is on disk tells where it stands, so a new worker process takes up where an old one fell.
-import {existsSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs'
+import {existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {deadline} from '../core/sequence.ts'
 import type {PlanStep} from '../protocol/plan.ts'
@@ -55,6 +55,19 @@ export function clear({ground, id}: Pick<Run, 'ground' | 'id'>): void {
   for (const kind of ['out', 'value', 'cancel']) rmSync(join(ground.here, `${id}.${kind}`), {force: true})
 }
 
+/**
+ * The try is given up, and its processes will be killed: what the supervisor then notes is not how the step ended, also for
+ * a worker that starts again in between. A new name takes no room on a full disk.
+ */
+export function giveUp({ground, id}: Pick<Run, 'ground' | 'id'>): void {
+  const file = join(ground.here, id)
+  if (existsSync(`${file}.pid`)) renameSync(`${file}.pid`, `${file}.left`)
+}
+
+/** Whether the worker gave the try up in an earlier life. */
+export const isGivenUp = ({ground, id}: Pick<Run, 'ground' | 'id'>): boolean =>
+  existsSync(join(ground.here, `${id}.left`))
+
 async function watched(run: Run, supervisor: Supervisor): Promise<Outcome> {
   const out = new Follow(path(run, 'out'), 'out', run.log, run.mayRead)
   const ending = new Ending(run, supervisor)
@@ -103,6 +116,7 @@ export class Dropped extends Error {
 }
 
 function launch(run: Run, supervisor: Supervisor): void {
+  if (isGivenUp(run)) throw new Lost('the worker had given the step up before it started again')
   if (statusOf(run) !== null) return
   if (run.ground.isReplaced && existsSync(path(run, 'pid')))
     throw new Lost("the step's supervisor is gone, and with it how the step ended")

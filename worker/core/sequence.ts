@@ -189,7 +189,8 @@ function again(
     }
   if (barred !== null) return {order: 'end', step: at, try: tries, outcome, result, reason: barred}
   const until = since + step.retry.delayMs
-  return now < until ? {order: 'wait', until} : {order: 'start', step: at, try: tries + 1}
+  // A clock that was set back to before the last try's end tells nothing: better too soon than hours too late.
+  return now >= since && now < until ? {order: 'wait', until} : {order: 'start', step: at, try: tries + 1}
 }
 
 function finish(plan: Plan, state: BuildState, wishes: Wishes): Order {

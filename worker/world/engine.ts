@@ -44,6 +44,7 @@ export interface BuildContainer {
 }
 
 export class Engine {
+  private readonly making = new Set<Promise<unknown>>()
   /** `docker 20.10.24`, `podman 4.3.1 rootless`: for people, and for the journal. */
   readonly name: string
   /** Runs as an ordinary user, who is root in its containers; every other user there is a stranger outside. */
@@ -69,8 +70,19 @@ export class Engine {
     return new Engine(docker, name, isRootless)
   }
 
+  /** Waits for the containers that are just being made: a worker that ended before would leave what nobody knows of. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.making)
+  }
+
   /** Starts a build's container and gives back its id. Throws Broken when it cannot be. */
   async start(build: BuildContainer): Promise<string> {
+    const made = this.made(build)
+    this.making.add(made)
+    return await made.finally(() => this.making.delete(made))
+  }
+
+  private async made(build: BuildContainer): Promise<string> {
     const container = await this.create(build)
     try {
       await container.start()

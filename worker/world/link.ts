@@ -1,6 +1,6 @@
 // The websocket to a master: dials, says hello, beats, and dials again for as long as it takes. What is said over it is
 // somebody else's; a broken line changes nothing for a build.
-import {WebSocket, type RawData} from 'ws'
+import {WebSocket, type ClientOptions, type RawData} from 'ws'
 import {decode, encodeText, FrameFault} from '../protocol/frames.ts'
 import {
   masterMessageShape,
@@ -30,7 +30,11 @@ export interface LinkOptions {
   readonly onMessage: (message: MasterMessage) => void
   /** Called once, when going on makes no sense: with the exit code. */
   readonly onHopeless: (code: number) => void
+  /** Opens the line; the simulation has a network of its own. */
+  readonly open?: (url: string, options: ClientOptions) => WebSocket
 }
+
+const openSocket = (url: string, options: ClientOptions): WebSocket => new WebSocket(url, options)
 
 export class Link {
   private readonly options: LinkOptions
@@ -40,6 +44,7 @@ export class Link {
   private isClosed = false
   private failures = 0
   private at = 0
+  /** By the clock that nobody sets. */
   private heardAt = 0
   private timer: NodeJS.Timeout | null = null
   private unknown = 0
@@ -61,7 +66,7 @@ export class Link {
     const {token} = this.options
     const url = `${this.master.replace(/^http/, 'ws')}/worker`
     const headers = {Authorization: `Bearer ${token}`}
-    const socket = new WebSocket(url, {
+    const socket = (this.options.open ?? openSocket)(url, {
       headers,
       perMessageDeflate: false,
       maxPayload: 2 * textFrameMax,
@@ -78,7 +83,7 @@ export class Link {
     })
     socket.on('open', () => {
       this.later(welcomeMs, () => socket.terminate())
-      this.heardAt = Date.now()
+      this.heardAt = performance.now()
       socket.send(encodeText(this.options.hello()))
     })
     socket.on('message', (data, isBinary) => this.hear(data, isBinary))
@@ -104,7 +109,7 @@ export class Link {
   }
 
   private hear(data: RawData, isBinary: boolean): void {
-    this.heardAt = Date.now()
+    this.heardAt = performance.now()
     let message: MasterMessage
     try {
       const text = textOf(data, isBinary)
@@ -135,15 +140,21 @@ export class Link {
     this.isWelcome = this.wasWelcome = true
     this.failures = 0
     this.options.onWelcome(welcome)
-    this.beat(beatSeconds * 1000)
+    // The first beat at once: the master then knows that its welcome was heard.
+    this.beat()
+    this.beatEvery(beatSeconds * 1000)
   }
 
-  private beat(everyMs: number): void {
+  private beatEvery(everyMs: number): void {
     this.later(everyMs, () => {
-      if (Date.now() - this.heardAt > silentBeatsMax * everyMs) return this.socket?.terminate()
-      this.send({say: 'beat', now: Date.now(), freeBytes: this.options.freeBytes()})
-      return this.beat(everyMs)
+      if (performance.now() - this.heardAt > silentBeatsMax * everyMs) return this.socket?.terminate()
+      this.beat()
+      return this.beatEvery(everyMs)
     })
+  }
+
+  private beat(): void {
+    this.send({say: 'beat', now: Date.now(), freeBytes: this.options.freeBytes()})
   }
 
   private refuse(code: string, text: string): void {

@@ -4,7 +4,7 @@ import {heldIn, releaseLease, renewLease, takeLease} from './leases.ts'
 import type {Sql, Store} from './store.ts'
 
 /** A master that was killed is followed by another within this time, in milliseconds, and a look of that one. */
-export const ttlMs = 6_000
+const leaseMs = 8_000
 const renewMs = 1_500
 
 /** Runs work while this master alone holds the lease; null when another holds it. The guard throws once it is lost. */
@@ -13,6 +13,7 @@ export async function whileHolding<T>(
   master: string,
   name: string,
   work: (guard: (tx: Sql) => Promise<void>) => Promise<T>,
+  ttlMs = leaseMs,
 ): Promise<T | null> {
   const lease = await takeLease(store, name, master, ttlMs)
   if (!lease) return null

@@ -139,12 +139,20 @@ export async function settleDone(
     readonly revision: string
   },
 ): Promise<boolean> {
-  const rows = await tx.query(
-    "UPDATE promotions SET state = 'done', error = NULL, settled_at = now(), checked_at = now() WHERE id = $1 AND state = 'pushing' RETURNING id",
-    [row.id],
-  )
-  if (rows.length === 0) return false
   const {id, rule, from, to, revision} = row
+  await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 72))', [`${rule} ${to}`])
+  // Of several that pushed the same, one moved the branch; for the others it was there already.
+  const [settled] = await tx.query<{state: string}>(
+    `UPDATE promotions p SET settled_at = now(), checked_at = now(), (state, error) = (
+       SELECT CASE WHEN o.id IS NULL THEN 'done' ELSE 'raced' END,
+              CASE WHEN o.id IS NOT NULL THEN 'it was promoted by another decision meanwhile' END
+       FROM (SELECT 1) one LEFT JOIN LATERAL (
+         SELECT id FROM promotions o WHERE o.rule = p.rule AND o.state = 'done' AND o.landed = p.landed
+           AND o.to_tip IS NOT DISTINCT FROM p.to_tip AND o.settled_at >= p.decided_at LIMIT 1) o ON true)
+     WHERE p.id = $1 AND p.state = 'pushing' RETURNING p.state`,
+    [id],
+  )
+  if (settled?.state !== 'done') return false
   await record(tx, [{type: 'branch.promoted', data: {rule, from, to, revision, promotion: id}}])
   return true
 }

@@ -7,20 +7,29 @@ import type {Sql} from './store.ts'
 /** How many waiting requests of one builder are looked at; those behind them could not start before them anyway. */
 export const lookPerBuilder = 50
 
+/** The head of the queue, and when it was looked at: by the database's clock, as are the times in it. */
+export interface Queue {
+  readonly requests: PendingRequest[]
+  readonly now: number
+}
+
 /** The waiting requests at the head of each builder's queue, in the order of the whole queue. `most` counts each. */
 export async function queue(
   sql: Sql,
   builders: readonly {readonly name: string; readonly most: number}[],
-): Promise<PendingRequest[]> {
+): Promise<Queue> {
   const rows = await sql.query<{
+    now: Date
     id: string
     builder: string
     submitted_at: Date
     not_before: Date | null
     waiting: Wait[]
+    is_begun: boolean
     stamp_key: string | null
   }>(
-    `SELECT r.id, r.builder, r.submitted_at, r.not_before, r.waiting,
+    `SELECT now() AS now, r.id, r.builder, r.submitted_at, r.not_before, r.waiting,
+            EXISTS (SELECT 1 FROM builds WHERE builds.request_id = r.id) AS is_begun,
             (SELECT string_agg(concat(s->>'repository', ' ', s->>'branch'), ',')
              FROM jsonb_array_elements(b.source_stamps) s) AS stamp_key
      FROM unnest($1::text[], $2::int[]) AS n (builder, most)
@@ -31,14 +40,17 @@ export async function queue(
      ORDER BY r.priority DESC, r.submitted_at, r.id`,
     [builders.map(({name}) => name), builders.map(({most}) => most)],
   )
-  return rows.map((row) => ({
+  const requests = rows.map((row) => ({
     id: row.id,
     builder: row.builder,
     submittedAt: row.submitted_at.getTime(),
     notBefore: row.not_before?.getTime() ?? null,
     waiting: row.waiting,
+    isBegun: row.is_begun,
     stampKey: row.stamp_key ?? '',
   }))
+  // Of an empty queue nothing is asked that a clock decides.
+  return {requests, now: rows[0]?.now.getTime() ?? 0}
 }
 
 /** Explains requests of builders that are not configured (any more): they wait until one of the name is. */

@@ -45,13 +45,15 @@ export async function attachWorker(tx: Sql, a: Attachment): Promise<string> {
   return (row as {session: string}).session
 }
 
-/** Notes that a session ended; a newer session of the worker is left alone. */
+/** Notes that a session ended; a newer session of the worker is left alone. No beat of it counts any more. */
 export async function detachWorker(tx: Sql, worker: string, session: string): Promise<void> {
   const rows = await tx.query(
-    `UPDATE workers SET connected = false, seen_at = now() WHERE name = $1 AND session = $2 AND connected RETURNING name`,
+    `WITH ended AS (SELECT name, connected FROM workers WHERE name = $1 AND session = $2 AND master IS NOT NULL FOR UPDATE)
+     UPDATE workers SET connected = false, seen_at = now(), master = NULL FROM ended WHERE workers.name = ended.name
+     RETURNING ended.connected`,
     [worker, session],
   )
-  if (rows.length > 0) await record(tx, [{type: 'worker.disconnected', data: {worker}}])
+  if (rows.some((row) => row['connected'])) await record(tx, [{type: 'worker.disconnected', data: {worker}}])
 }
 
 export interface Beat {
@@ -63,7 +65,7 @@ export interface Beat {
 
 /**
  * Writes down the newest beats of many workers at once, and that this master lives. Whose session beats is connected, even
- * if another master took this one for dead meanwhile.
+ * if another master took this one for dead meanwhile, as after a time without the database.
  */
 export async function writeBeats(sql: Sql, master: string, beats: readonly Beat[]): Promise<void> {
   await sql.query('INSERT INTO masters (id) VALUES ($1) ON CONFLICT (id) DO UPDATE SET seen_at = now()', [
@@ -71,16 +73,35 @@ export async function writeBeats(sql: Sql, master: string, beats: readonly Beat[
   ])
   if (beats.length === 0) return
   await sql.query(
-    `UPDATE workers SET seen_at = now(), connected = true, lost = false, skew_ms = b.skew, free_bytes = b.free
-     FROM unnest($1::text[], $2::bigint[], $3::float8[], $4::bigint[]) AS b (name, session, skew, free)
-     WHERE workers.name = b.name AND workers.session = b.session`,
+    `WITH beating AS (
+       SELECT b.*, w.connected FROM unnest($1::text[], $2::bigint[], $3::float8[], $4::bigint[]) AS b (name, session, skew, free)
+       JOIN workers w ON w.name = b.name AND w.session = b.session AND w.master = $5
+       ORDER BY b.name FOR UPDATE OF w
+     ), written AS (
+       UPDATE workers SET seen_at = now(), skew_ms = b.skew, free_bytes = b.free, connected = true, lost = false
+       FROM beating b WHERE workers.name = b.name
+     ), back AS (
+       SELECT array_agg('worker.connected'::text) AS types, array_agg(jsonb_build_object('worker', name)::text) AS data
+       FROM beating WHERE NOT connected HAVING count(*) > 0
+     )
+     SELECT record_events(types, data) FROM back`,
     [
       beats.map((beat) => beat.worker),
       beats.map((beat) => beat.session),
       beats.map((beat) => beat.skewMs),
       beats.map((beat) => beat.freeBytes),
+      master,
     ],
   )
+}
+
+/** Whether a session is the worker's newest; until the transaction ends it stays so. */
+export async function holdSession(tx: Sql, worker: string, session: string): Promise<boolean> {
+  const rows = await tx.query('SELECT 1 FROM workers WHERE name = $1 AND session = $2 FOR UPDATE', [
+    worker,
+    session,
+  ])
+  return rows.length > 0
 }
 
 export interface SessionKey {

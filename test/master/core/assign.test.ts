@@ -45,6 +45,7 @@ const request = (id: number, of: string, more: Partial<PendingRequest> = {}): Pe
   submittedAt: id,
   notBefore: null,
   waiting: [],
+  isBegun: false,
   stampKey: 'r main',
   ...more,
 })
@@ -161,6 +162,21 @@ test('older requests of a collapsing builder give way to the newest of their bra
   const {collapsed, assignments} = assign(
     scene(
       [request(1, 'b'), request(2, 'b'), request(3, 'b', {stampKey: 'r other'})],
+      [builder('b', {collapseRequests: true})],
+      [worker('w', {maxBuilds: 5})],
+    ),
+  )
+  t.deepEqual([...collapsed], [['1', '2']])
+  t.deepEqual(
+    assignments.map((one) => one.request),
+    ['2', '3'],
+  )
+})
+
+test('a request that has begun gives way to no other: it is tried again', (t) => {
+  const {collapsed, assignments} = assign(
+    scene(
+      [request(1, 'b'), request(2, 'b', {isBegun: true}), request(3, 'b')],
       [builder('b', {collapseRequests: true})],
       [worker('w', {maxBuilds: 5})],
     ),

@@ -2,6 +2,7 @@
 import test from 'ava'
 import fastify from 'fastify'
 import {atLeast, guard} from '../../../master/http/access.ts'
+import {bodyBytesMax} from '../../../master/http/server.ts'
 import type {Role} from '../../../master/world/store/tokens.ts'
 import {addBuild, eachFront} from './front.ts'
 
@@ -292,6 +293,17 @@ eachFront('answers carry the headers that keep pages safe', async (t, front) => 
     ),
   )
   t.is(headers['x-content-type-options'], 'nosniff')
+})
+
+eachFront('a body above the limit is refused before anybody reads it', async (t, front) => {
+  const name = 'x'.repeat(bodyBytesMax)
+  const answer = await front.ask({
+    method: 'POST',
+    url: '/api/v1/tokens',
+    as: 'admin',
+    payload: {kind: 'worker', name},
+  })
+  t.like(answer.json(), {status: 413, code: 'too-large'})
 })
 
 test('roles are ordered', (t) => {

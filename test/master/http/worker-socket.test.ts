@@ -45,8 +45,10 @@ async function dial(
 const statusOf = async (base: string, headers: Record<string, string>) => {
   const socket = new WebSocket(`${base.replace('http', 'ws')}/worker`, {headers})
   socket.on('error', () => undefined)
-  const [, response] = (await once(socket, 'unexpected-response')) as [unknown, {statusCode: number}]
-  return response.statusCode
+  return await new Promise<number>((resolve) => {
+    socket.once('unexpected-response', (_request, {statusCode}) => resolve(statusCode ?? 0))
+    socket.once('open', () => resolve(101))
+  })
 }
 
 eachFront('a worker with its token gets in, and its beats are answered', async (t, front) => {

@@ -5,6 +5,7 @@ import {
   renewLease,
   takeLease,
 } from '../../../../master/world/store/leases.ts'
+import {whileHolding} from '../../../../master/world/store/holding.ts'
 import {eachDatabase} from '../../../support/database.ts'
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -88,3 +89,25 @@ eachDatabase(
     t.deepEqual(order, ['acted', 'taken with fence 2'])
   },
 )
+
+eachDatabase('a master that took its lease again does not act by the earlier taking', async (t, store) => {
+  const earlier = await takeLease(store, 'promotions', 'a', 50)
+  await pause(100)
+  const later = await takeLease(store, 'promotions', 'a', 60_000)
+  if (!earlier || !later) return t.fail()
+  await store.transaction((tx) => heldIn(tx, later))
+  await t.throwsAsync(
+    store.transaction((tx) => heldIn(tx, earlier)),
+    {instanceOf: LeaseLost},
+  )
+})
+
+eachDatabase('work under a lease gives it back, whether it ends well or not', async (t, store) => {
+  const holding = (work: () => Promise<string>) => whileHolding(store, 'a', 'pollers', work)
+  t.is(await holding(async () => 'first'), 'first')
+  await t.throwsAsync(
+    holding(async () => await Promise.reject(new Error('in vain'))),
+    {message: 'in vain'},
+  )
+  t.is(await holding(async () => 'second'), 'second')
+})
