@@ -7,7 +7,7 @@ import {join} from 'node:path'
 import test from 'ava'
 import {needs} from '../support/needs.ts'
 import {flaws, tell, withstand} from './chaos.ts'
-import {awayFlaws, takeAway} from './database-away.ts'
+import {awayFlaws, quarrel, takeAway} from './database-away.ts'
 import {blows} from './storm.ts'
 import {expectedResult, printed, readSide, stepNames, stepScript} from './witness.ts'
 
@@ -76,3 +76,12 @@ needs('postgresql').serial(
     t.true(away.stepsMeanwhile > 0)
   },
 )
+
+needs('postgresql').serial('a deadlock is tried again, and nobody notices', async (t) => {
+  t.timeout(300_000)
+  const outcome = await quarrel(30)
+  t.true(outcome.deadlocks > 0)
+  for (const flaw of ['lost', 'doubled', 'wrongBytes', 'zombies', 'leaks'] as const)
+    t.deepEqual(outcome[flaw], [], flaw)
+  t.is(outcome.attemptsLost, 0)
+})

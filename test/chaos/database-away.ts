@@ -83,6 +83,35 @@ export async function takeAway(awayMs: number, builds: number): Promise<Away> {
   }
 }
 
+/** Lets another program quarrel with the master over rows while builds run; answers the deadlocks that came of it. */
+export async function quarrel(builds: number): Promise<Verdict & {readonly deadlocks: number}> {
+  const fleet = await Fleet.start({masters: 1, workers: 2, buildsPerWorker: 4, missingTimeout: '30s'})
+  try {
+    const keys = Array.from({length: builds}, (_, n) => n + 1)
+    for (const key of keys) await fleet.ask(key)
+    const isOver = async () =>
+      (await fleet.rows(`SELECT 1 FROM requests WHERE state <> 'finished' LIMIT 1`)).length === 0
+    // The master locks an attempt, then its build.
+    while (!(await isOver()))
+      await fleet
+        .transaction([
+          `SELECT 1 FROM builds WHERE state <> 'finished' FOR UPDATE`,
+          'SELECT pg_sleep(0.1)',
+          `SELECT 1 FROM attempts WHERE state = 'running' FOR UPDATE`,
+        ])
+        .catch((error: unknown) => {
+          if ((error as {code?: string}).code !== '40P01') throw error
+        })
+    await fleet.settled()
+    const [row] = await fleet.rows<{deadlocks: number}>(
+      'SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()',
+    )
+    return {...(await judge(fleet, keys)), deadlocks: row?.deadlocks ?? 0}
+  } finally {
+    await fleet.end({isClean: true})
+  }
+}
+
 const stepsOf = (fleet: Fleet) =>
   new Set(
     [...readSide(fleet.side)].flatMap(([key, attempts]) =>

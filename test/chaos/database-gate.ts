@@ -147,7 +147,7 @@ const usedToken = /^WITH found AS \(SELECT \* FROM tokens/
 /** Whether a statement may have changed something: by its tag, or, for a query that changes on the way, by its text. */
 function isChange(tag: string, text: string): boolean {
   if (usedToken.test(text)) return false
-  const [, verb, rows] = /^([A-Z]+)(?:.* (\d+))?$/.exec(tag) ?? []
+  const [, verb, rows] = /^([A-Z]+)(?:.* (\d+))?/.exec(tag) ?? []
   if (['INSERT', 'UPDATE', 'DELETE', 'MERGE'].includes(verb ?? ''))
     return Number(rows) > 0 || /\bwith\b/i.test(text)
   if (verb === 'SELECT')

@@ -182,6 +182,18 @@ export class Fleet {
       }
   }
 
+  /** One transaction of somebody else, undone at its end. */
+  async transaction(statements: readonly string[]): Promise<void> {
+    const client = new pg.Client({connectionString: this.cluster.url, application_name: 'somebody else'})
+    client.on('error', () => undefined)
+    await client.connect()
+    try {
+      for (const statement of ['BEGIN', ...statements, 'ROLLBACK']) await client.query(statement)
+    } finally {
+      await client.end()
+    }
+  }
+
   /** Asks for the build of a key; once in effect, however often it takes. */
   async ask(key: number): Promise<void> {
     for (let tries = 0; ; tries++)
