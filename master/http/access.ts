@@ -41,6 +41,8 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     caller: Caller
+    /** The caller may have what was asked for. */
+    isAdmitted: boolean
   }
   interface FastifyInstance {
     /** Every route with its policy, in the order of registration. */
@@ -56,6 +58,7 @@ export function guard(app: FastifyInstance, needs: Needs): void {
   const callers = new Callers()
   app.decorate('policies', rows)
   app.decorateRequest('caller')
+  app.decorateRequest('isAdmitted', false)
   app.addHook('onRoute', (route) => {
     const policy = route.config?.policy
     if (!policy) throw new Error(`route ${String(route.method)} ${route.url} has no policy`)
@@ -73,6 +76,7 @@ export function guard(app: FastifyInstance, needs: Needs): void {
       policy === 'hook' ? {kind: 'nobody', refused: null} : await known(request, needs, callers)
     admit(request.caller, policy, needs.settings().config.access.read === 'open')
     refuseForeignPages(request, needs, stream === true || policy === 'worker')
+    request.isAdmitted = true
   })
 }
 

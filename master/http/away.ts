@@ -80,7 +80,7 @@ export function serveOld(app: FastifyInstance): void {
       answers.keep(request.url, {payload, type, at: new Date()})
   })
   app.decorate('oldAnswer', (request: FastifyRequest, reply: FastifyReply) => {
-    const found = isReader(request) ? answers.find(request.url) : null
+    const found = isReader(request) && request.isAdmitted ? answers.find(request.url) : null
     if (!found) return false
     void reply
       .code(200)

@@ -4,7 +4,7 @@ import type {Build, Page} from '../../scripts/api.ts'
 import {startCluster} from '../support/cluster.ts'
 import {needs} from '../support/needs.ts'
 import {System} from '../support/system.ts'
-import {visit} from '../support/visit.ts'
+import {adminToken, visit} from '../support/visit.ts'
 import {builder, sh, written} from '../support/written.ts'
 
 const test = needs('postgresql', 'chromium')
@@ -41,13 +41,14 @@ test('while the database is away the page is old and says so, and then everythin
     1,
     'a caller that was known is known still',
   )
+  const unknown = `${adminToken(system).slice(0, -4)}0000`
   const stranger = await fetch(`${system.master.url}/api/v1/builds`, {
-    headers: {authorization: 'Bearer nobody'},
+    headers: {authorization: `Bearer ${unknown}`},
   })
   t.is(stranger.status, 503)
   const change = await fetch(`${system.master.url}/api/v1/schedulers/force/force`, {
     method: 'POST',
-    headers: {authorization: 'Bearer nobody', 'content-type': 'application/json'},
+    headers: {authorization: `Bearer ${adminToken(system)}`, 'content-type': 'application/json'},
     body: '{}',
   })
   t.is(change.status, 503)
@@ -55,10 +56,9 @@ test('while the database is away the page is old and says so, and then everythin
   const health = await fetch(`${system.master.url}/healthz`)
   t.is(health.status, 503)
   t.regex(await health.text(), /database/)
-  // A page that is opened now shows what is known, too.
+  // A page that is opened now says so, too.
   await page.reload()
   await banner.waitFor()
-  await page.locator('.block.tone-running').waitFor()
 
   await start()
   await banner.waitFor({state: 'detached'})
@@ -70,4 +70,25 @@ test('while the database is away the page is old and says so, and then everythin
   )
   await page.locator('.block.tone-success').waitFor()
   await done()
+})
+
+test('while the database is away, what only some may read is told to nobody new', async (t) => {
+  const cluster = await startCluster()
+  t.teardown(() => cluster.stop())
+  const system = await System.start(t, {
+    config: () => written([builder('b', [sh('s', 'true')])]),
+    databaseUrl: cluster.url,
+  })
+  const asked = async (token: string | null) =>
+    (
+      await fetch(`${system.master.url}/api/v1/builds`, {
+        ...(token !== null && {headers: {authorization: `Bearer ${token}`}}),
+      })
+    ).status
+  const known = adminToken(system)
+  t.is(await asked(known), 200)
+  await cluster.halt()
+  t.is(await asked(known), 200)
+  t.is(await asked(`${known.slice(0, -4)}0000`), 503)
+  t.is(await asked(null), 401)
 })

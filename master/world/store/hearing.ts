@@ -61,6 +61,8 @@ export function openHearing(url: string, ears: Ears, say: (text: string) => void
   return {
     /** Brings the server's LISTENs in line with the ears'; a failure is made good by the next reconnection. */
     async attend(channel: string): Promise<void> {
+      // While the connection is away nothing needs to be unlearned, and who stops must not wait for it.
+      if (client === null && opening !== null && !ears.has(channel)) return
       opening ??= open()
       await opening
       await client
