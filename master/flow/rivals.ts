@@ -43,7 +43,7 @@ function rung(bells: World['bells']): Promise<void> {
 /** Closes the sessions that have been taken over elsewhere, and answers other masters that ask after a worker. */
 export async function tendRivals(world: World, open: readonly OpenSession[]): Promise<void> {
   const {store, ledger, bells, master} = world
-  if (store.engine === 'embedded' || open.length === 0) return // it has one master
+  if (open.length === 0) return
   for (const worker of await ledger.superseded(store, open))
     open.find((each) => each.worker === worker)?.way.close(4000, 'a newer session of this worker')
   const asked = await ledger.knockedOn(store, master)

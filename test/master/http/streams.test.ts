@@ -13,6 +13,7 @@ async function open(base: string, path: string, headers: Record<string, string> 
   const ending = new AbortController()
   const response = await fetch(`${base}${path}`, {headers, signal: ending.signal})
   const got: Happening[] = []
+  const states: string[] = []
   let wake = () => {}
   let isOver = false
   const reading = (async () => {
@@ -27,7 +28,8 @@ async function open(base: string, path: string, headers: Record<string, string> 
             .map((line) => line.split(/: (.*)/s).slice(0, 2)),
         )
         rest = rest.slice(end + 2)
-        if (fields['event']) got.push(fields as Happening)
+        if (fields['event'] === 'database') states.push(fields['data'] ?? '')
+        else if (fields['event']) got.push(fields as Happening)
       }
       wake()
     }
@@ -40,6 +42,8 @@ async function open(base: string, path: string, headers: Record<string, string> 
       while (got.length < count && !isOver) await new Promise<void>((resolve) => (wake = resolve))
       return got.splice(0, count)
     },
+    /** What the stream said of the database, which is no event of the log. */
+    states,
     over: () => reading,
     end: () => ending.abort(),
   }
@@ -64,6 +68,7 @@ eachFront('events are told as they happen, and from where a reader was cut off',
       ['worker.connected', 'two'],
     ],
   )
+  t.deepEqual(live.states, ['{"state":"here"}'])
   live.end()
   await happen(front, 'three')
   for (const headers of [{'last-event-id': told[0]?.id ?? ''}, {}]) {
