@@ -3,11 +3,13 @@ import {Attempts} from './commands/attempts.ts'
 import {hands} from './commands/perform.ts'
 import {readOptions, type WorkerOptions} from './options.ts'
 import {protocolNewest, protocolOldest, type Hello} from './protocol/messages.ts'
+import {whyNoHoles} from './world/cut.ts'
 import {Disk} from './world/disk.ts'
 import type {Engine} from './world/engine.ts'
 import {findEngine} from './world/find-engine.ts'
 import {Link} from './world/link.ts'
-import {note} from './world/print.ts'
+import {note, warn} from './world/print.ts'
+import type {SpoolRule} from './world/quota.ts'
 import {openState} from './world/state.ts'
 import {HostSupervisors} from './world/supervisor.ts'
 import {Workspaces} from './world/workspaces.ts'
@@ -44,12 +46,15 @@ export async function main(argv: readonly string[]): Promise<number> {
     token,
     hello: () => helloOf(options, {instance: state.id, engine, disk, attempts}),
     freeBytes: () => disk.freeBytes(),
+    spool: () => attempts.spool(),
     onWelcome: (welcome) => attempts.welcome(welcome),
     onMessage: (message) => attempts.hear(message),
     onHopeless: (code) => end(code),
   })
   const store = {master: () => link.master, token}
-  const attempts = new Attempts(stateDir, {place, store, hands}, workspaces, disk, {maxBuilds, minFreeBytes})
+  const spool = await spoolRule(options)
+  const capacity = {maxBuilds, minFreeBytes, spool}
+  const attempts = new Attempts(stateDir, {place, store, hands}, workspaces, disk, capacity)
   attempts.find()
   const swept = (await engine?.sweep(state.id, attempts.fences)) ?? 0
   note('worker.start', {
@@ -60,6 +65,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     ...('at' in search ? {at: search.at} : {why: search.why}),
     held: attempts.fences.size,
     swept,
+    spoolLimit: options.spoolBytes,
+    spoolFull: spool.policy,
   })
 
   const code = await new Promise<number>((resolve) => {
@@ -80,6 +87,19 @@ export async function main(argv: readonly string[]): Promise<number> {
   await supervisors.stopIdle()
   state.close()
   return code
+}
+
+/** Each build has its part of the spool, so that one that prints much costs no other its log. */
+async function spoolRule({stateDir, spoolBytes, spoolFull, maxBuilds}: WorkerOptions): Promise<SpoolRule> {
+  const shareBytes = Math.floor(spoolBytes / maxBuilds)
+  if (spoolFull === 'block') return {shareBytes, policy: 'block'}
+  const why = await whyNoHoles(stateDir)
+  if (why === null) return {shareBytes, policy: 'truncate'}
+  warn('spool.block', {
+    why,
+    remedy: 'a full spool holds its step; put --state-dir on ext4, XFS, Btrfs or tmpfs',
+  })
+  return {shareBytes, policy: 'block'}
 }
 
 function helloOf(
@@ -103,6 +123,7 @@ function helloOf(
     now: Date.now(),
     freeBytes: disk.freeBytes(),
     minFreeBytes,
+    spool: attempts.spool(),
     attempts: attempts.standing(),
   }
 }

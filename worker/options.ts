@@ -2,6 +2,7 @@
 import {readFileSync} from 'node:fs'
 import {resolve} from 'node:path'
 import {Command, CommanderError} from 'commander'
+import {spoolPolicies, type SpoolPolicy} from './core/backlog.ts'
 
 export interface WorkerOptions {
   /** Each without a final slash. */
@@ -12,8 +13,14 @@ export interface WorkerOptions {
   readonly labels: Readonly<Record<string, string>>
   readonly maxBuilds: number
   readonly minFreeBytes: number
+  /** How many bytes of output may wait on this disk for the master, of all builds, and what becomes of more. */
+  readonly spoolBytes: number
+  readonly spoolFull: SpoolPolicy
   readonly engineSocket: string | null
 }
+
+/** A build with less room than this would say nothing. */
+const shareMin = 1024 * 1024
 
 /** The options, or the code to exit with after the words were printed. */
 export function readOptions(argv: readonly string[]): WorkerOptions | number {
@@ -30,6 +37,16 @@ export function readOptions(argv: readonly string[]): WorkerOptions | number {
     .option('--max-builds <n>', 'how many builds at once', '1')
     .option('--token-file <file>', "a file with the worker's token (else OSTLER_WORKER_TOKEN)")
     .option('--min-free <bytes>', 'free space below which new builds are declined, such as 256MiB', '256MiB')
+    .option(
+      '--spool-limit <bytes>',
+      'how much output may wait on this disk for a master that takes none, shared by the builds',
+      '1GiB',
+    )
+    .option(
+      '--spool-full <policy>',
+      'what becomes of more: "truncate" cuts the middle out of it and the build goes on, "block" holds the step',
+      'truncate',
+    )
     .option(
       '--engine-socket <path>',
       'the socket of Docker or Podman (else DOCKER_HOST or CONTAINER_HOST, else the usual places); "none" uses none',
@@ -57,6 +74,8 @@ interface Raw {
   readonly maxBuilds: string
   readonly tokenFile?: string
   readonly minFree: string
+  readonly spoolLimit: string
+  readonly spoolFull: string
   readonly engineSocket?: string
 }
 
@@ -72,11 +91,17 @@ function checked(raw: Raw): WorkerOptions | number {
   if (!Number.isInteger(maxBuilds) || maxBuilds < 1 || maxBuilds > 1000)
     problems.push('--max-builds: a number from 1 to 1000')
   if (minFreeBytes === null) problems.push(`--min-free: "${raw.minFree}" is no size such as 256MiB`)
+  const spoolBytes = bytesOf(raw.spoolLimit)
+  const spoolFull = spoolPolicies.find((policy) => policy === raw.spoolFull) ?? null
+  if (spoolBytes === null) problems.push(`--spool-limit: "${raw.spoolLimit}" is no size such as 1GiB`)
+  else if (spoolBytes < shareMin * maxBuilds)
+    problems.push(`--spool-limit: at least 1MiB for each of ${maxBuilds} builds`)
+  if (spoolFull === null) problems.push(`--spool-full: "truncate" or "block", not "${raw.spoolFull}"`)
   if (raw.stateDir.includes('\n')) problems.push('--state-dir: a name of one line')
   for (const label of raw.label)
     if (!/^[^=]+=/.test(label)) problems.push(`--label: "${label}" is not key=value`)
   for (const problem of problems) process.stderr.write(`ostler worker: ${problem}\n`)
-  if (problems.length > 0 || minFreeBytes === null) return 2
+  if (problems.length > 0 || minFreeBytes === null || spoolBytes === null || spoolFull === null) return 2
   return {
     masters: [...new Set(raw.master.map((master) => master.replace(/\/+$/, '')))],
     name: raw.name,
@@ -85,6 +110,8 @@ function checked(raw: Raw): WorkerOptions | number {
     labels: {...ownLabels(), ...Object.fromEntries(raw.label.map(labelOf))},
     maxBuilds,
     minFreeBytes,
+    spoolBytes,
+    spoolFull,
     engineSocket: raw.engineSocket ?? null,
   }
 }

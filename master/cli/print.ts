@@ -44,6 +44,14 @@ export const sayJson = (value: unknown): void => say(JSON.stringify(value, null,
 /** `1 log`, `2 logs`. */
 export const plural = (n: number, word: string): string => `${n} ${word}${n === 1 ? '' : 's'}`
 
+/** A size in the units in which one is given to a worker. */
+export function sayBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+  let [value, unit] = [bytes, 0]
+  while (value >= 1024 && unit < units.length - 1) [value, unit] = [value / 1024, unit + 1]
+  return `${Number.isInteger(value) || value >= 100 ? String(Math.round(value)) : value.toFixed(1)} ${units[unit] ?? ''}`
+}
+
 /** One line without anything that a terminal would obey. */
 export const plain = (text: string): string =>
   stripVTControlCharacters(text).replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ')

@@ -53,6 +53,8 @@ export interface WorkerState {
   readonly freeBytes: number | null
   /** Its own limit of free disk, in bytes; null for one that told none. */
   readonly minFreeBytes: number | null
+  /** Why it wants no new builds now, in its own words; null when it does. */
+  readonly hindered: string | null
 }
 
 export interface Scene {
@@ -165,6 +167,8 @@ function hindrance(worker: WorkerState, running: ReadonlyMap<string, number>): W
     return {code: 'clock', text: `${worker.name}’s clock is ${skewText(worker.skewMs)}`}
   if (worker.freeBytes !== null && worker.freeBytes < (worker.minFreeBytes ?? freeBytesFloor))
     return {code: 'disk', text: `${worker.name} has too little free disk`}
+  if (worker.hindered !== null)
+    return {code: 'hindered', text: `${worker.name} takes nothing new: ${worker.hindered}`}
   if (room(worker, running) <= 0)
     return {code: 'busy', text: `${worker.name} is busy (${String(worker.maxBuilds)} at once)`}
   return null

@@ -182,6 +182,8 @@ export class Sessions implements WorkerDesk {
           session,
           skewMs: this.#smoothSkew(worker, message.now - Date.now()),
           freeBytes: message.freeBytes,
+          spool: message.spool ?? null,
+          hindered: message.hindered ?? null,
         })
         return
       case 'accept':

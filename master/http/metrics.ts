@@ -1,6 +1,7 @@
 // What Prometheus is told of the queue and the workers, counted when it asks, and of what the reconciler found.
 import {Gauge} from 'prom-client'
 import {countByCheck} from '../core/findings.ts'
+import type {SpoolState} from '../../worker/protocol/messages.ts'
 import {checks} from '../world/store/checks.ts'
 import type {Needs} from './needs.ts'
 
@@ -12,6 +13,18 @@ export function observe({metrics: registry, store, found}: Needs): () => Promise
   const oldest = gauge('ostler_request_oldest_seconds', 'How long the oldest pending request has waited.')
   const open = gauge('ostler_builds_open', 'Builds that are not finished.', ['builder', 'state'])
   const workers = gauge('ostler_workers', 'Workers by state.', ['state'])
+  const spool = {
+    bytes: gauge('ostler_worker_spool_bytes', 'Output that waits on a worker for a master.', ['worker']),
+    limitBytes: gauge('ostler_worker_spool_limit_bytes', 'How much output may wait on a worker.', ['worker']),
+    cutBytes: gauge(
+      'ostler_worker_spool_cut_bytes',
+      'Output cut for want of room since a worker was started.',
+      ['worker'],
+    ),
+    holding: gauge('ostler_worker_spool_holding', 'Builds held for want of room for their output.', [
+      'worker',
+    ]),
+  }
   const findings = gauge(
     'ostler_ledger_findings',
     `Rows that prove the ledger wrong, by check, 0 when all is well; at most 100 are counted.`,
@@ -50,6 +63,17 @@ export function observe({metrics: registry, store, found}: Needs): () => Promise
     oldest.set(Math.max(0, ...queue.map((row) => row.seconds)))
     for (const {builder, state, n} of builds) open.set({builder, state}, n)
     for (const {state, n} of states) workers.set({state}, n)
+    await writeSpools()
     return await registry.metrics()
+  }
+
+  async function writeSpools(): Promise<void> {
+    const told = await store.query<{name: string; spool: SpoolState}>(
+      'SELECT name, spool FROM workers WHERE spool IS NOT NULL AND connected',
+    )
+    for (const [what, one] of Object.entries(spool)) {
+      one.reset()
+      for (const {name, spool: state} of told) one.set({worker: name}, state[what as keyof typeof spool])
+    }
   }
 }

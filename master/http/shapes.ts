@@ -1,6 +1,7 @@
 // Every shape the HTTP API answers with: the types of the server, of the OpenAPI document and of the web page.
 // Times are ISO 8601 UTC, ids are text.
 import {z} from 'zod'
+import {spoolShape} from '../../worker/protocol/messages.ts'
 import {propertyShape, sourceStampShape} from '../../worker/protocol/plan.ts'
 import {resultShape} from '../../worker/protocol/results.ts'
 
@@ -162,6 +163,12 @@ export const workerShape = z.object({
   engine: z.string().nullable(),
   skewMs: z.number(),
   freeBytes: z.number().nullable(),
+  /**
+   * Output that waits on its disk for a master, and how much may. `policy` says what becomes of more: `truncate` (the middle
+   * is cut out) or `block` (the step is held); for how many builds that happens now, and the bytes cut since it was started.
+   * null for a worker that does not tell.
+   */
+  spool: spoolShape.nullable(),
   connectedAt: time.nullable(),
   lastSeenAt: time.nullable(),
   version: z.string().nullable(),

@@ -2,7 +2,7 @@
 // they did is the independent record: nothing of it goes through the code under test.
 import {existsSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
-import type {Grounds, Hands, Trial} from '../../worker/commands/perform.ts'
+import type {Grounds, Hands, Tools, Trial} from '../../worker/commands/perform.ts'
 import {Dropped, isGivenUp} from '../../worker/commands/supervised.ts'
 import {deadline} from '../../worker/core/sequence.ts'
 import type {PlanStep} from '../../worker/protocol/plan.ts'
@@ -172,7 +172,7 @@ export function virtualHands(host: Host, clock: Clockwork, node: Node): Hands {
   }
 
   // What a dead worker's code still does must not reach the host, which lives on.
-  const command = async (step: PlanStep, {attempt, ground, id, since, log}: Trial, tools: {mayRead: (a: Attempt) => boolean}) => {
+  const command = async (step: PlanStep, {attempt, ground, id, since, log}: Trial, tools: Pick<Tools, 'quota'>) => {
     const key = `${attempt.fence}/${id}`
     const [at, tries] = id.split('.').map(Number) as [number, number]
     if (!host.processes.has(key) && !isDead()) {
@@ -187,7 +187,7 @@ export function virtualHands(host: Host, clock: Clockwork, node: Node): Hands {
       const process = host.processes.get(key)
       if (!process) return
       const output = Buffer.from(host.printed(process))
-      while (log.mark.at < output.length && (host.codeOf(process) !== null || tools.mayRead(attempt)))
+      while (log.mark.at < output.length && (host.codeOf(process) !== null || tools.quota(attempt).mayRead()))
         await log.write('out', log.mark.at, output.subarray(log.mark.at, log.mark.at + 3000), false)
     }
     if (isGivenUp({ground, id})) throw new Lost('the worker had given the step up before it started again')

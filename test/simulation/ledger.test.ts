@@ -37,6 +37,7 @@ class Model {
 
 const actor = {who: 'ann', address: null}
 const names = ['w1', 'w2']
+const spool = {bytes: 1, limitBytes: 2, policy: 'truncate', cutting: 0, holding: 1, cutBytes: 4}
 const builders = ['a', 'b']
 const result = fc.constantFrom('success', 'failure', 'retry', 'cancelled')
 const nth = fc.nat(3)
@@ -110,7 +111,8 @@ async function say(side: Side, one: Word): Promise<unknown> {
     case 'detach':
       return tx((sql) => words.detachWorker(sql, one.worker, String(one.session)))
     case 'beat': {
-      const beat = {worker: one.worker, session: String(one.session), skewMs: 5, freeBytes: 7}
+      const told = {skewMs: 5, freeBytes: 7, spool: {...spool, bytes: 3}, hindered: 'no room'}
+      const beat = {worker: one.worker, session: String(one.session), ...told}
       return tx((sql) => words.writeBeats(sql, one.master, [beat]))
     }
     case 'claim':
@@ -184,7 +186,7 @@ const byId = <T extends {attempt: string}>(rows: T[]) =>
 const attachment = (worker: string, master: string) => ({
   hello: {
     say: 'hello' as const, protocols: [1, 1] as [number, number], worker, version: '1', labels: {}, maxBuilds: 2, engine: null, now: 0,
-    freeBytes: 9, attempts: [],
+    freeBytes: 9, spool, hindered: null, attempts: [],
   },
   master,
   skewMs: 3,
@@ -262,7 +264,7 @@ async function rowsOf(store: Store): Promise<Record<string, unknown>> {
     steps: await read('build_id AS build, attempt, number, name, kind, state, result, summary, tries, finished_at IS NOT NULL AS done', 'steps', 'attempt, number'),
     logs: await read('id, attempt, step, name, bytes, lines, segments, stored_bytes AS stored, complete', 'logs'),
     artifacts: await read('attempt, step, name, path', 'artifacts'),
-    workers: await read('name, labels, max_builds AS most, master, session, connected, lost, paused IS NOT NULL AS paused, draining IS NOT NULL AS draining, skew_ms AS skew, free_bytes AS free, declined, failures, quarantine IS NOT NULL AS kept', 'workers', 'name'),
+    workers: await read('name, labels, max_builds AS most, master, session, connected, lost, paused IS NOT NULL AS paused, draining IS NOT NULL AS draining, skew_ms AS skew, free_bytes AS free, spool, hindered, declined, failures, quarantine IS NOT NULL AS kept', 'workers', 'name'),
     events: (await read('type, data', 'events')).map(withoutText),
   } // prettier-ignore
 }
@@ -281,7 +283,7 @@ function rowsOfModel(tables: Tables): Record<string, unknown> {
     steps: all('steps').sort((a, b) => Number(a.attempt) - Number(b.attempt)).map((s) => ({build: Number(s.build), attempt: Number(s.attempt), number: s.number, name: s.name, kind: s.kind, state: s.state, result: s.result, summary: s.summary, tries: s.tries, done: s.finishedAt !== null})),
     logs: all('logs').map((l) => ({id: Number(l.number), attempt: Number(l.attempt), step: l.step, name: l.name, bytes: l.bytes, lines: l.lines, segments: l.segments, stored: l.storedBytes, complete: l.complete})),
     artifacts: all('artifacts').map((a) => ({attempt: Number(a.attempt), step: a.step, name: a.name, path: a.path})),
-    workers: all('workers').sort(byName).map((w) => ({name: w.id, labels: w.labels, most: w.maxBuilds, master: w.master, session: w.session, connected: w.connected, lost: w.lost, paused: w.paused !== null, draining: w.draining !== null, skew: w.skewMs, free: w.freeBytes, declined: w.declined, failures: w.failures, kept: w.quarantine !== null})),
+    workers: all('workers').sort(byName).map((w) => ({name: w.id, labels: w.labels, most: w.maxBuilds, master: w.master, session: w.session, connected: w.connected, lost: w.lost, paused: w.paused !== null, draining: w.draining !== null, skew: w.skewMs, free: w.freeBytes, spool: w.spool, hindered: w.hindered, declined: w.declined, failures: w.failures, kept: w.quarantine !== null})),
     events: all('events').map(({type, data}) => withoutText({type, data})),
   } // prettier-ignore
 }

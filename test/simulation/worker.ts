@@ -23,6 +23,7 @@ export interface WorkerParts {
 }
 
 const minFreeBytes = 64 * 1024 * 1024
+const spool = {shareBytes: 64 * 1024 * 1024, policy: 'truncate'} as const
 
 export class VirtualWorker {
   readonly node: Node
@@ -83,7 +84,7 @@ export class VirtualWorker {
       store: null as never,
       hands: virtualHands(this.host, clock, this.node),
     }
-    const attempts = new Attempts(stateDir, tools, workspaces, disk, {maxBuilds, minFreeBytes})
+    const attempts = new Attempts(stateDir, tools, workspaces, disk, {maxBuilds, minFreeBytes, spool})
     attempts.find()
     const link = new Link({
       masters: addresses.map((address) => `http://${address}`),
@@ -94,6 +95,7 @@ export class VirtualWorker {
         attempts: attempts.standing(),
       }), // prettier-ignore
       freeBytes: () => disk.freeBytes(),
+      spool: () => attempts.spool(),
       onWelcome: (welcome) => attempts.welcome(welcome),
       onMessage: (message) => attempts.hear(message),
       onHopeless: (code) => clock.say(`${name} gives up with ${String(code)}`),

@@ -1,20 +1,22 @@
 // The attempts that this worker holds: takes them on, performs them, sends what their journals say, drops what is over.
 import {mkdirSync, readdirSync, rmSync} from 'node:fs'
 import {join} from 'node:path'
-import type {Hello, MasterMessage, Offer, Welcome} from '../protocol/messages.ts'
+import type {Hello, MasterMessage, Offer, SpoolState, Welcome} from '../protocol/messages.ts'
 import {Attempt} from '../world/attempt.ts'
 import type {Disk} from '../world/disk.ts'
 import type {Link} from '../world/link.ts'
 import {note, warn} from '../world/print.ts'
+import {Quota, type SpoolRule} from '../world/quota.ts'
 import {split} from '../world/spool.ts'
 import type {Workspaces} from '../world/workspaces.ts'
 import {perform, type Tools} from './perform.ts'
 
-/** Bytes that may be under way to the master, and that a running step's log may be ahead of it. */
+/** Bytes that may be under way to the master. */
 const windowBytes = 8 * 1024 * 1024
 
 interface Held {
   readonly attempt: Attempt
+  readonly quota: Quota
   /** The last entry sent on this connection. */
   sent: number
   readonly underWay: {readonly seq: number; readonly bytes: number}[]
@@ -24,6 +26,7 @@ interface Held {
 export interface Capacity {
   readonly maxBuilds: number
   readonly minFreeBytes: number
+  readonly spool: SpoolRule
 }
 
 export class Attempts {
@@ -36,6 +39,8 @@ export class Attempts {
   private link: Link | null = null
   private underWayBytes = 0
   private isDraining = false
+  /** Bytes cut out of the output of builds that are not held any more. */
+  private cutBytes = 0
 
   constructor(
     stateDir: string,
@@ -49,7 +54,7 @@ export class Attempts {
     this.tools = {
       ...tools,
       freeBytes: () => disk.freeBytes(),
-      mayRead: ({journal}) => journal.unappliedBytes < windowBytes,
+      quota: (attempt) => this.held.get(attempt.fence)?.quota ?? new Quota(attempt.journal, capacity.spool),
     }
     this.workspaces = workspaces
     this.disk = disk
@@ -90,6 +95,21 @@ export class Attempts {
     })
   }
 
+  /** What waits on this disk for the master, and what is done about it. */
+  spool(): SpoolState {
+    const {maxBuilds, spool} = this.capacity
+    const quotas = [...this.held.values()].map(({quota}) => quota)
+    const sum = (of: (quota: Quota) => number): number => quotas.reduce((sum, quota) => sum + of(quota), 0)
+    return {
+      bytes: sum(({bytes}) => bytes),
+      limitBytes: spool.shareBytes * maxBuilds,
+      policy: spool.policy,
+      cutting: sum(({isCutting}) => Number(isCutting)),
+      holding: sum(({isHolding}) => Number(isHolding)),
+      cutBytes: this.cutBytes + sum(({cutBytes}) => cutBytes),
+    }
+  }
+
   /** Both sides have said where they stand: what is not applied is sent again. */
   welcome({attempts}: Welcome): void {
     this.underWayBytes = 0
@@ -102,6 +122,7 @@ export class Attempts {
       if (!held) continue
       held.attempt.journal.leap(applied)
       held.attempt.journal.forget(applied)
+      held.quota.moved()
       held.sent = held.attempt.journal.applied
       if (verdict === 'stop') this.stop(held, 'the master has given it up')
       else if (verdict === 'cancel') held.attempt.cancel('cancelled while the worker was away')
@@ -181,9 +202,14 @@ export class Attempts {
   }
 
   private hold(attempt: Attempt): Held {
-    const held: Held = {attempt, sent: attempt.journal.applied, underWay: [], isOver: false}
+    const {journal} = attempt
+    const quota = new Quota(journal, this.capacity.spool)
+    const held: Held = {attempt, quota, sent: journal.applied, underWay: [], isOver: false}
     this.held.set(attempt.fence, held)
-    attempt.onRecord = () => this.pumpOne(held)
+    attempt.onRecord = () => {
+      if (journal.applied >= journal.last - 1) quota.moved()
+      this.pumpOne(held)
+    }
     return held
   }
 
@@ -213,6 +239,7 @@ export class Attempts {
   }
 
   private applied(held: Held, upTo: number): void {
+    if (upTo > held.attempt.journal.applied) held.quota.moved()
     held.attempt.journal.forget(upTo)
     while (held.underWay[0] && held.underWay[0].seq <= upTo)
       this.underWayBytes -= held.underWay.shift()?.bytes ?? 0
@@ -229,6 +256,7 @@ export class Attempts {
     const isStopped = attempt.dropped.signal.aborted && endedAt === null
     if (!isTold && !isStopped && !(attempt.dropped.signal.aborted && isDropped(attempt))) return
     this.held.delete(attempt.fence)
+    this.cutBytes += held.quota.cutBytes
     for (const {bytes} of held.underWay) this.underWayBytes -= bytes
     attempt
       .remove()

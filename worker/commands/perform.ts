@@ -11,6 +11,7 @@ import type {Attempt} from '../world/attempt.ts'
 import {Broken} from '../world/engine.ts'
 import {ContainerGround, HostGround, Lost, markOf, type Ground, type Place} from '../world/ground.ts'
 import {StepLog} from '../world/logs.ts'
+import type {Quota} from '../world/quota.ts'
 import {DiskFull} from '../world/spool.ts'
 import {checkoutCommand} from './checkout.ts'
 import {keepCommand, type Store} from './keep.ts'
@@ -30,8 +31,8 @@ export interface Tools {
   readonly store: Store
   readonly hands: Hands
   readonly freeBytes: () => number | null
-  /** False while the spool has enough. */
-  readonly mayRead: (attempt: Attempt) => boolean
+  /** The room on this disk for an attempt's output. */
+  readonly quota: (attempt: Attempt) => Quota
 }
 
 /** Performs an attempt to its end, from wherever its journal stands. When it returns, nothing of it lives here any more. */
@@ -193,8 +194,8 @@ async function command(step: PlanStep, trial: Trial, tools: Tools): Promise<Outc
   const {attempt} = trial
   const filling = {props: attempt.state.props, secrets: attempt.secrets}
   const mark = `${markOf(tools.place, attempt.fence)}${trial.id}:`
-  const mayRead = (): boolean => tools.mayRead(attempt)
-  const task: Task = {...trial, step, mark, mayRead, fill: filling, env: environmentOf(step, attempt, mark)}
+  const quota = tools.quota(attempt)
+  const task: Task = {...trial, step, mark, quota, fill: filling, env: environmentOf(step, attempt, mark)}
   switch (step.command.command) {
     case 'spawn':
       await trial.main.lend()

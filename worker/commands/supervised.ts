@@ -1,14 +1,18 @@
 // Running one generated script under a supervisor to its end: following its output, holding its limits, ending it when it must
 // end. What is on disk tells where it stands, so a new worker process takes up where an old one fell.
-import {existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync} from 'node:fs'
+import {chmodSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {deadline} from '../core/sequence.ts'
 import type {PlanStep} from '../protocol/plan.ts'
 import type {Outcome} from '../protocol/results.ts'
 import {Lost, type Ground} from '../world/ground.ts'
-import {Follow, type StepLog} from '../world/logs.ts'
+import {Follow} from '../world/follow.ts'
+import type {StepLog} from '../world/logs.ts'
 import type {Attempt} from '../world/attempt.ts'
+import type {Quota} from '../world/quota.ts'
+import type {Mark} from '../world/spool.ts'
 import type {Supervisor} from '../world/supervisor.ts'
+import {Hold} from './hold.ts'
 
 export interface Run {
   readonly attempt: Attempt
@@ -21,7 +25,7 @@ export interface Run {
   /** What marks its processes. */
   readonly mark: string
   readonly log: StepLog
-  readonly mayRead: () => boolean
+  readonly quota: Quota
   /** The script; not asked for when the step runs already. */
   readonly script: () => string
   /** Whether what it writes to ID.value goes into the log too. */
@@ -52,7 +56,8 @@ export function valueOf({ground, id}: Pick<Run, 'ground' | 'id'>): string {
 
 /** Takes away the files of a try that is over. */
 export function clear({ground, id}: Pick<Run, 'ground' | 'id'>): void {
-  for (const kind of ['out', 'value', 'cancel']) rmSync(join(ground.here, `${id}.${kind}`), {force: true})
+  for (const kind of ['out', 'value', 'cancel', 'out.cut', 'value.cut', 'held'])
+    rmSync(join(ground.here, `${id}.${kind}`), {force: true})
 }
 
 /**
@@ -69,8 +74,10 @@ export const isGivenUp = ({ground, id}: Pick<Run, 'ground' | 'id'>): boolean =>
   existsSync(join(ground.here, `${id}.left`))
 
 async function watched(run: Run, supervisor: Supervisor): Promise<Outcome> {
-  const out = new Follow(path(run, 'out'), 'out', run.log, run.mayRead)
-  const ending = new Ending(run, supervisor)
+  const hold = new Hold(run, supervisor)
+  const out = follow(run, 'out', hold)
+  const value = run.showsValue ? follow(run, 'value', hold) : null
+  const ending = new Ending(run, supervisor, hold)
   try {
     const code = await new Promise<number>((resolve, reject) => {
       const look = (): void => {
@@ -88,26 +95,38 @@ async function watched(run: Run, supervisor: Supervisor): Promise<Outcome> {
         else if (ending.isTick()) look()
       }
       out.onFault = reject
+      if (value) value.onFault = reject
       ending.onHopeless = () => reject(new Lost("the step's processes do not end"))
       run.attempt.dropped.signal.addEventListener('abort', () => reject(new Dropped()), {once: true})
       if (run.attempt.dropped.signal.aborted) reject(new Dropped())
       launch(run, supervisor)
       ending.arm()
       out.start()
+      value?.guard()
       if (existsSync(path(run, 'pid'))) look()
     })
     ending.disarm()
+    hold.end()
     if (ending.outcome) supervisor.signal(run.id, 'KILL', run.mark, run.ground.inside)
     if (run.log.mark.part === 'out') await out.finish()
-    if (run.showsValue) await new Follow(path(run, 'value'), 'value', run.log, run.mayRead).finish()
+    await value?.finish()
+    await hold.tell()
     return ending.outcome ?? {outcome: 'exited', code}
   } catch (error) {
     await out.abandon()
+    await value?.abandon()
     throw error
   } finally {
+    run.quota.rest()
     ending.disarm()
     supervisor.onBell = () => undefined
   }
+}
+
+function follow(run: Run, part: Mark['part'], valve: Hold): Follow {
+  const {log, quota, attempt, showsValue} = run
+  const dropped = attempt.dropped.signal
+  return new Follow({path: path(run, part), part, log, quota, valve, dropped, parts: showsValue ? 2 : 1})
 }
 
 /** The attempt is not to be gone on with; nothing more is said about it. */
@@ -122,9 +141,18 @@ function launch(run: Run, supervisor: Supervisor): void {
     throw new Lost("the step's supervisor is gone, and with it how the step ended")
   if (!existsSync(path(run, 'run'))) {
     if (existsSync(path(run, 'pid'))) return
+    if (run.ground.inside !== run.ground.here) layOutput(run)
     writeFileSync(path(run, 'run'), run.script(), {mode: 0o644})
   }
   if (!supervisor.run(run.id, run.ground.inside)) throw new Lost('the supervisor takes no orders')
+}
+
+/** The files that a container's step writes are the worker's own, whoever the step runs as: it may have to shorten them. */
+function layOutput(run: Run): void {
+  for (const part of run.showsValue ? ['out', 'value'] : ['out']) {
+    writeFileSync(path(run, part), '')
+    chmodSync(path(run, part), 0o666)
+  }
 }
 
 function statusOf(run: Run): number | null {
@@ -146,12 +174,14 @@ class Ending {
   onHopeless: () => void = () => undefined
   private readonly run: Run
   private readonly supervisor: Supervisor
+  private readonly hold: Hold
   private readonly timers = new Set<NodeJS.Timeout>()
   private lastTick = 0
 
-  constructor(run: Run, supervisor: Supervisor) {
+  constructor(run: Run, supervisor: Supervisor, hold: Hold) {
     this.run = run
     this.supervisor = supervisor
+    this.hold = hold
   }
 
   /** Whether some time has passed since the supervisor's life was last looked at. */
@@ -195,9 +225,13 @@ class Ending {
     return attempt.cancelledAt !== null && this.run.since >= attempt.cancelledAt
   }
 
-  /** The files' time of change is when something was last said, whether it was read yet or not. */
+  /** The files' time of change is when something was last said, whether it was read yet or not. Who is held cannot speak. */
   private listenForSilence(silenceMs: number, begin: number): void {
-    const last = Math.max(begin, ...['out', 'value'].map((kind) => changedAt(path(this.run, kind))))
+    const last = Math.max(
+      begin,
+      this.hold.lastHeldAt,
+      ...['out', 'value'].map((kind) => changedAt(path(this.run, kind))),
+    )
     const due = last + silenceMs
     if (Date.now() >= due) return this.end({outcome: 'silent', seconds: silenceMs / 1000})
     this.at(due, () => this.listenForSilence(silenceMs, begin))
@@ -212,6 +246,8 @@ class Ending {
     writeFileSync(join(this.run.ground.here, `${this.run.id}.cancel`), JSON.stringify(outcome))
     const now = Date.now()
     this.signal('INT')
+    // Who is stopped hears nothing but KILL.
+    this.hold.end()
     this.at(now + plan.intGraceMs, () => this.signal('TERM'))
     this.at(now + plan.intGraceMs + plan.termGraceMs, () => this.signal('KILL'))
     this.at(now + plan.intGraceMs + plan.termGraceMs + killGraceMs, () => this.onHopeless())

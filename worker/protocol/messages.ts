@@ -33,6 +33,20 @@ const name = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$/)
 /** The attempt's fencing number, as decimal text: a higher one is newer. */
 const attempt = z.string().regex(/^[0-9]{1,18}$/)
 
+/** A worker's spool: output that waits on its disk for the master. */
+export const spoolShape = z.object({
+  bytes: z.number().min(0),
+  limitBytes: z.number().min(0),
+  /** What becomes of more: `truncate` (the middle is cut out) or `block` (the step is held). */
+  policy: z.string().max(100),
+  /** Builds whose output is being cut, and whose running step is being held. */
+  cutting: z.int().min(0),
+  holding: z.int().min(0),
+  /** All that was cut since the worker was started. */
+  cutBytes: z.number().min(0),
+})
+export type SpoolState = z.infer<typeof spoolShape>
+
 export const helloShape = z.object({
   say: z.literal('hello'),
   /** Oldest and newest protocol version the worker speaks. */
@@ -50,6 +64,9 @@ export const helloShape = z.object({
   freeBytes: z.number().nullable(),
   /** Below this many free bytes it wants no new build. */
   minFreeBytes: z.number().min(0).optional(),
+  spool: spoolShape.optional(),
+  /** Why it wants no new build now, for people; not there, or null, when it does. */
+  hindered: z.string().max(500).nullable().optional(),
   /** Attempts it holds, with the number of their last journal entry. */
   attempts: z.array(z.object({attempt, last: z.int().min(0), applied: z.int().min(0)})),
 })
@@ -60,7 +77,13 @@ export const workerMessageShape = z.discriminatedUnion('say', [
   /** `code`: `full`, `draining`, `disk`, `engine`, `broken`. */
   z.object({say: z.literal('decline'), attempt, code: z.string(), text: z.string()}),
   z.object({say: z.literal('journal'), attempt, seq: z.int().min(1), entry: entryShape}),
-  z.object({say: z.literal('beat'), now: z.number(), freeBytes: z.number().nullable()}),
+  z.object({
+    say: z.literal('beat'),
+    now: z.number(),
+    freeBytes: z.number().nullable(),
+    spool: spoolShape.optional(),
+    hindered: z.string().max(500).nullable().optional(),
+  }),
 ])
 export type WorkerMessage = z.infer<typeof workerMessageShape>
 export type Hello = z.infer<typeof helloShape>

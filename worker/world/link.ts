@@ -9,6 +9,7 @@ import {
   textFrameMax,
   type Hello,
   type MasterMessage,
+  type SpoolState,
   type Welcome,
   type WorkerMessage,
 } from '../protocol/messages.ts'
@@ -26,6 +27,7 @@ export interface LinkOptions {
   readonly token: string
   readonly hello: () => Hello
   readonly freeBytes: () => number | null
+  readonly spool: () => SpoolState
   readonly onWelcome: (welcome: Welcome) => void
   readonly onMessage: (message: MasterMessage) => void
   /** Called once, when going on makes no sense: with the exit code. */
@@ -154,7 +156,8 @@ export class Link {
   }
 
   private beat(): void {
-    this.send({say: 'beat', now: Date.now(), freeBytes: this.options.freeBytes()})
+    const {freeBytes, spool} = this.options
+    this.send({say: 'beat', now: Date.now(), freeBytes: freeBytes(), spool: spool()})
   }
 
   private refuse(code: string, text: string): void {

@@ -1,20 +1,24 @@
-// From a step's output to log segments: mask, count, compress, journal. And the following of the file that the step writes,
-// which is the buffer: what is not read yet costs nothing but disk.
-import {closeSync, fstatSync, openSync, readSync, watch, type FSWatcher} from 'node:fs'
+// From a step's output to log segments: mask, count, compress, journal.
 import {promisify} from 'node:util'
 import {constants, crc32, deflateRaw, deflateRawSync} from 'node:zlib'
 import {RE2JS} from 're2js'
 import type {Attempt} from './attempt.ts'
+import {countLines} from './cut.ts'
 import type {Mark} from './spool.ts'
 
-const pieceBytes = 256 * 1024
-const cutMs = 100
-const firstLookMs = 20
 const syncDeflateMax = 4096
 const warningLineMax = 8192
-const lineFeed = 10
 const options = {level: 1, finishFlush: constants.Z_FULL_FLUSH}
 const deflate = promisify<Buffer, object, Buffer>(deflateRaw)
+
+/** Output that is not in the log. */
+export interface LeftOut {
+  readonly bytes: number
+  readonly lines: number
+  readonly warnings: number
+  /** What stands before it is no whole line. */
+  readonly isInLine: boolean
+}
 
 /** The log `stdio` of a step's current try. One writer at a time. */
 export class StepLog {
@@ -62,6 +66,33 @@ export class StepLog {
     return used
   }
 
+  /** Says in the log that a part of the output, up to `to`, is left out, and goes on behind it. */
+  async leaveOut(
+    part: Mark['part'],
+    to: number,
+    {bytes, lines, warnings, isInLine}: LeftOut,
+    why: string,
+  ): Promise<void> {
+    const text = `--- ${bytes} bytes in ${lines} lines of output are left out here: ${why} ---`
+    const words = Buffer.from(`${isInLine ? '\n' : ''}\u001b[2m${text}\u001b[0m\n`)
+    const mark = {...this.mark, part, at: to, warnings: this.mark.warnings + warnings, line: ''}
+    await this.put(words, mark, false)
+  }
+
+  /** How many bytes of some output end in no begun secret. */
+  maskable(raw: Buffer): number {
+    return this.attempt.mask(raw, false).used
+  }
+
+  /** How many of these whole lines look like warnings. */
+  readonly countWarnings = (lines: Buffer): number =>
+    this.warningPattern
+      ? lines
+          .toString('latin1')
+          .split('\n')
+          .filter((line) => line !== '' && this.looksBad(line)).length
+      : 0
+
   /** Closes the log with its totals; a log in which nothing was written does not exist. */
   end(at: number): void {
     const {bytes, mark} = this.attempt.log ?? {bytes: 0}
@@ -70,12 +101,12 @@ export class StepLog {
     this.attempt.record({entry: 'logEnded', at, step: this.step, log: 'stdio', bytes, lines, crc32})
   }
 
-  private async put(bytes: Buffer, mark: Mark): Promise<void> {
+  private async put(bytes: Buffer, mark: Mark, isOutput = true): Promise<void> {
     const body =
       bytes.length <= syncDeflateMax ? deflateRawSync(bytes, options) : await deflate(bytes, options)
     const lines = countLines(bytes)
     const before = this.attempt.log
-    const warned = this.warningPattern ? this.warned(mark, bytes) : {}
+    const warned = this.warningPattern && isOutput ? this.warned(mark, bytes) : {}
     this.attempt.record(
       {
         entry: 'segment',
@@ -103,128 +134,4 @@ export class StepLog {
     const text = Buffer.from(line.slice(0, warningLineMax), 'latin1').toString()
     return this.warningPattern?.matcher(text).find() ?? false
   }
-}
-
-/** Follows a growing file into a log. */
-export class Follow {
-  private readonly path: string
-  private readonly part: Mark['part']
-  private readonly log: StepLog
-  /** False while the spool has enough: reading then waits, and the file holds the rest. */
-  private readonly mayRead: () => boolean
-  private position: number
-  private tail: Buffer = Buffer.alloc(0)
-  private file: number | null = null
-  private buffer: Buffer | null = null
-  private watcher: FSWatcher | null = null
-  private timer: NodeJS.Timeout | null = null
-  private drained: Promise<unknown> = Promise.resolve()
-  private isOver = false
-  /** What went wrong while reading; it ends the step. */
-  onFault: (error: unknown) => void = () => undefined
-
-  constructor(path: string, part: Mark['part'], log: StepLog, mayRead: () => boolean) {
-    this.path = path
-    this.part = part
-    this.log = log
-    this.mayRead = mayRead
-    this.position = log.mark.part === part ? log.mark.at : 0
-  }
-
-  /** Begins to follow: a step that is over at once costs no watching. */
-  start(): void {
-    this.timer = setTimeout(() => this.look(), firstLookMs)
-  }
-
-  /** Reads what is left, to the end. */
-  async finish(): Promise<void> {
-    this.isOver = true
-    this.rest()
-    await this.drained
-    await this.drain(true)
-    if (this.file !== null) closeSync(this.file)
-    this.file = null
-  }
-
-  /** Stops following and leaves the rest. */
-  async abandon(): Promise<void> {
-    this.isOver = true
-    this.rest()
-    await this.drained.catch(() => undefined)
-    if (this.file !== null) closeSync(this.file)
-    this.file = null
-  }
-
-  /** Reads now; busy files are looked at every `cutMs`, quiet ones when they stir. */
-  private look(): void {
-    this.rest()
-    if (this.isOver) return
-    this.drained = this.drain(false).then(
-      (some) => {
-        if (this.isOver) return
-        if (some || !this.mayRead()) this.timer = setTimeout(() => this.look(), cutMs)
-        else this.listen()
-      },
-      (error: unknown) => this.onFault(error),
-    )
-  }
-
-  private listen(): void {
-    try {
-      this.watcher = watch(this.path, () => this.look())
-      this.watcher.on('error', () => undefined)
-    } catch {
-      this.timer = setTimeout(() => this.look(), cutMs)
-      return
-    }
-    if (this.size() > this.position + this.tail.length) this.look()
-  }
-
-  private rest(): void {
-    if (this.timer) clearTimeout(this.timer)
-    this.watcher?.close()
-    this.timer = this.watcher = null
-  }
-
-  private size(): number {
-    return this.open() === null ? 0 : fstatSync(this.file as number).size
-  }
-
-  private open(): number | null {
-    try {
-      this.file ??= openSync(this.path, 'r')
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    }
-    return this.file
-  }
-
-  private async drain(toTheEnd: boolean): Promise<boolean> {
-    let some = false
-    const file = this.size() === 0 ? null : this.open()
-    if (file === null) return false
-    this.buffer ??= Buffer.alloc(pieceBytes)
-    while (toTheEnd || (!this.isOver && this.mayRead())) {
-      const count = readSync(file, this.buffer, 0, pieceBytes, this.position + this.tail.length)
-      if (count === 0) break
-      some = true
-      const piece = this.buffer.subarray(0, count)
-      await this.feed(this.tail.length > 0 ? Buffer.concat([this.tail, piece]) : piece, false)
-      if (count < pieceBytes && !toTheEnd) break
-    }
-    if (toTheEnd && this.tail.length > 0) await this.feed(this.tail, true)
-    return some
-  }
-
-  private async feed(input: Buffer, last: boolean): Promise<void> {
-    const used = await this.log.write(this.part, this.position, input, last)
-    this.tail = used === input.length ? Buffer.alloc(0) : Buffer.from(input.subarray(used))
-    this.position += used
-  }
-}
-
-function countLines(bytes: Uint8Array): number {
-  let lines = 0
-  for (let at = 0; at < bytes.length; at++) if (bytes[at] === lineFeed) lines++
-  return lines
 }

@@ -46,6 +46,12 @@ export class DiskFull extends Error {
   override readonly name = 'DiskFull'
 }
 
+/** What a system call's error says of the disk: that it is full, or null for anything else. */
+export function diskFullOf(error: unknown): DiskFull | null {
+  const {code = '', message} = error as NodeJS.ErrnoException
+  return ['ENOSPC', 'EDQUOT'].includes(code) ? new DiskFull(`the worker's disk is full: ${message}`) : null
+}
+
 const framesInMemoryMax = 8 * 1024 * 1024
 const spentMax = 32 * 1024 * 1024
 const headerBytes = 4
@@ -150,10 +156,9 @@ export class Journal {
         return
       } catch (error) {
         ftruncateSync(this.file, this.size)
-        const {code = '', message} = error as NodeJS.ErrnoException
-        if (!['ENOSPC', 'EDQUOT'].includes(code)) throw error
-        if (!again || !isVital || !this.makeRoom())
-          throw new DiskFull(`the worker's disk is full: ${message}`)
+        const isFull = diskFullOf(error)
+        if (!isFull) throw error
+        if (!again || !isVital || !this.makeRoom()) throw isFull
       }
     }
   }

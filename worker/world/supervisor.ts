@@ -17,6 +17,9 @@ import {homedir, userInfo} from 'node:os'
 import {join} from 'node:path'
 import {promisify} from 'node:util'
 
+/** What a step's processes can be told. */
+export type Signal = 'INT' | 'TERM' | 'KILL' | 'STOP' | 'CONT'
+
 const readyMs = 10_000
 const slowTickMs = 1000
 
@@ -66,7 +69,7 @@ export class Supervisor {
     return this.send(this.control, `${id} ${dir}\n`)
   }
 
-  signal(id: string, signal: 'INT' | 'TERM' | 'KILL', mark: string, dir: string): boolean {
+  signal(id: string, signal: Signal, mark: string, dir: string): boolean {
     this.signals ??= this.open('signals')
     return this.send(this.signals, `${id} ${signal} ${mark} ${dir}\n`)
   }

@@ -1,6 +1,6 @@
 // Workers: who is connected where, what they can, and who is lost.
 import type {Hold, Quarantine, WorkerState} from '../../core/assign.ts'
-import type {Hello} from '../../../worker/protocol/messages.ts'
+import type {Hello, SpoolState} from '../../../worker/protocol/messages.ts'
 import {record} from './events.ts'
 import {quarantineRule} from '../../core/assign.ts'
 import {masterDeadMs} from './masters.ts'
@@ -20,13 +20,13 @@ export interface Attachment {
 export async function attachWorker(tx: Sql, a: Attachment): Promise<string> {
   const [row] = await tx.query<{session: string}>(
     `INSERT INTO workers AS w (name, labels, max_builds, engine, version, master, session, connected, skew_ms, free_bytes,
-                               min_free_bytes, instance, connected_at, seen_at)
-     VALUES ($1, $2, $3, $4, $5, $6, 1, true, $7, $8, $9, $10, now(), now())
+                               min_free_bytes, instance, spool, hindered, connected_at, seen_at)
+     VALUES ($1, $2, $3, $4, $5, $6, 1, true, $7, $8, $9, $10, $11, $12, now(), now())
      ON CONFLICT (name) DO UPDATE SET labels = excluded.labels, max_builds = excluded.max_builds,
        engine = excluded.engine, version = excluded.version, master = excluded.master, session = w.session + 1,
        connected = true, lost = false, skew_ms = excluded.skew_ms, free_bytes = excluded.free_bytes,
        min_free_bytes = excluded.min_free_bytes, instance = excluded.instance, knocked_at = NULL, answered_at = NULL,
-       connected_at = now(), seen_at = now()
+       spool = excluded.spool, hindered = excluded.hindered, connected_at = now(), seen_at = now()
      RETURNING session`,
     [
       a.hello.worker,
@@ -39,6 +39,8 @@ export async function attachWorker(tx: Sql, a: Attachment): Promise<string> {
       a.hello.freeBytes,
       a.hello.minFreeBytes ?? null,
       a.hello.instance ?? null,
+      a.hello.spool ? JSON.stringify(a.hello.spool) : null,
+      a.hello.hindered ? cleanText(a.hello.hindered) : null,
     ],
   )
   await record(tx, [{type: 'worker.connected', data: {worker: a.hello.worker}}])
@@ -61,6 +63,10 @@ export interface Beat {
   readonly session: string
   readonly skewMs: number
   readonly freeBytes: number | null
+  /** null for a worker that tells nothing of it. */
+  readonly spool: SpoolState | null
+  /** Why it wants no new builds now; null when it does. */
+  readonly hindered: string | null
 }
 
 /**
@@ -74,11 +80,14 @@ export async function writeBeats(sql: Sql, master: string, beats: readonly Beat[
   if (beats.length === 0) return
   await sql.query(
     `WITH beating AS (
-       SELECT b.*, w.connected FROM unnest($1::text[], $2::bigint[], $3::float8[], $4::bigint[]) AS b (name, session, skew, free)
+       SELECT b.*, w.connected
+       FROM unnest($1::text[], $2::bigint[], $3::float8[], $4::bigint[], $6::text[], $7::text[])
+         AS b (name, session, skew, free, spool, hindered)
        JOIN workers w ON w.name = b.name AND w.session = b.session AND w.master = $5
        ORDER BY b.name FOR UPDATE OF w
      ), written AS (
-       UPDATE workers SET seen_at = now(), skew_ms = b.skew, free_bytes = b.free, connected = true, lost = false
+       UPDATE workers SET seen_at = now(), skew_ms = b.skew, free_bytes = b.free, connected = true, lost = false,
+         spool = b.spool::jsonb, hindered = b.hindered
        FROM beating b WHERE workers.name = b.name
      ), back AS (
        SELECT array_agg('worker.connected'::text) AS types, array_agg(jsonb_build_object('worker', name)::text) AS data
@@ -91,6 +100,8 @@ export async function writeBeats(sql: Sql, master: string, beats: readonly Beat[
       beats.map((beat) => beat.skewMs),
       beats.map((beat) => beat.freeBytes),
       master,
+      beats.map((beat) => beat.spool && JSON.stringify(beat.spool)),
+      beats.map((beat) => beat.hindered && cleanText(beat.hindered)),
     ],
   )
 }
@@ -183,11 +194,12 @@ export async function workerStates(
     skew_ms: number
     free_bytes: string | null
     min_free_bytes: string | null
+    hindered: string | null
     running: string
     master: string | null
   }>(
     `SELECT w.name, w.master, w.labels, w.max_builds, w.engine, w.connected, w.paused, w.draining, w.quarantine,
-            w.skew_ms, w.free_bytes, w.min_free_bytes,
+            w.skew_ms, w.free_bytes, w.min_free_bytes, w.hindered,
             (SELECT count(*) FROM attempts a WHERE a.worker = w.name AND a.state IN ('offered', 'running')) AS running
      FROM workers w ORDER BY w.name`,
   )
@@ -206,6 +218,7 @@ export async function workerStates(
     skewMs: row.skew_ms,
     freeBytes: row.free_bytes === null ? null : Number(row.free_bytes),
     minFreeBytes: row.min_free_bytes === null ? null : Number(row.min_free_bytes),
+    hindered: row.hindered,
   }))
 }
 

@@ -34,6 +34,7 @@ const worker = (name: string, more: Partial<WorkerState> = {}): WorkerState => (
   draining: null,
   freeBytes: null,
   minFreeBytes: null,
+  hindered: null,
   quarantine: null,
   skewMs: 0,
   ...more,
@@ -110,6 +111,11 @@ const reasons: readonly [string, Scene, string][] = [
     'a worker short of disk gets no work',
     scene([request(1, 'b')], [builder('b')], [worker('w', {freeBytes: freeBytesFloor - 1})]),
     'disk',
+  ],
+  [
+    'a worker that is hindered by something of its own gets no work',
+    scene([request(1, 'b')], [builder('b')], [worker('w', {hindered: 'too few file descriptors'})]),
+    'hindered',
   ],
   [
     'a request waits until its time',

@@ -1,5 +1,6 @@
 // The rows of the model's tables: the database's, with what the ledger reads and writes of them.
 import type {Hold, Quarantine, Wait} from '../../../master/core/assign.ts'
+import type {SpoolState} from '../../../worker/protocol/messages.ts'
 import type {Plan, Property, SourceStamp} from '../../../worker/protocol/plan.ts'
 
 export interface BuildsetRow {
@@ -125,6 +126,8 @@ export interface WorkerRow {
   readonly skewMs: number
   readonly freeBytes: number | null
   readonly minFreeBytes: number | null
+  readonly spool: SpoolState | null
+  readonly hindered: string | null
   readonly seenAt: number | null
   readonly declined: number
   readonly quarantine: Quarantine | null

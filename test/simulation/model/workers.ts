@@ -16,7 +16,7 @@ const apiTime = (ms: number) => new Date(ms).toISOString()
 
 const unknown: Omit<WorkerRow, 'id'> = {
   labels: {}, maxBuilds: 1, engine: null, version: null, master: null, session: 0, connected: false, lost: false, paused: null,
-  draining: null, skewMs: 0, freeBytes: null, minFreeBytes: null, seenAt: null, declined: 0, quarantine: null,
+  draining: null, skewMs: 0, freeBytes: null, minFreeBytes: null, spool: null, hindered: null, seenAt: null, declined: 0, quarantine: null,
   failures: 0, instance: null, knockedAt: null, answeredAt: null,
 } // prettier-ignore
 
@@ -27,7 +27,7 @@ export const workerWords: Words = {
       view.put('workers', {
         ...worker, labels: {...labels}, maxBuilds, engine: hello.engine, version: hello.version, master, skewMs,
         session: worker.session + 1, connected: true, lost: false, freeBytes: hello.freeBytes,
-        minFreeBytes: hello.minFreeBytes ?? null,
+        minFreeBytes: hello.minFreeBytes ?? null, spool: hello.spool ?? null, hindered: hello.hindered ?? null,
         instance: hello.instance ?? null, knockedAt: null, answeredAt: null, seenAt: view.now,
       }) // prettier-ignore
       return String(worker.session + 1)
@@ -53,8 +53,9 @@ export const workerWords: Words = {
       for (const beat of beats) {
         const worker = view.get('workers', beat.worker)
         if (!worker || String(worker.session) !== beat.session || worker.master !== master) continue
-        const {skewMs, freeBytes} = beat
-        view.put('workers', {...worker, seenAt: view.now, skewMs, freeBytes, connected: true, lost: false})
+        const {skewMs, freeBytes, spool, hindered} = beat
+        const told = {skewMs, freeBytes, spool, hindered, connected: true, lost: false}
+        view.put('workers', {...worker, ...told, seenAt: view.now})
         if (!worker.connected) view.event('worker.connected', {worker: worker.id})
       }
     })
@@ -86,6 +87,7 @@ export const workerWords: Words = {
           skewMs: worker.skewMs,
           freeBytes: worker.freeBytes,
           minFreeBytes: worker.minFreeBytes,
+          hindered: worker.hindered,
         }))
     }),
 

@@ -11,6 +11,7 @@ const golden = (name: string): object[] =>
 
 for (const [name, shape] of [
   ['worker-1.json', workerMessageShape],
+  ['worker-1b.json', workerMessageShape],
   ['master-1.json', masterMessageShape],
 ] as const)
   test(`every message of ${name} is still understood, whole`, (t) => {

@@ -92,6 +92,7 @@ function WorkerCard({worker}: {worker: Worker}) {
           {worker.freeBytes === null ? 'not known' : sayBytes(worker.freeBytes)}
           {worker.freeBytes !== null && worker.freeBytes < diskLowBytes && ' ▲ low'}
         </dd>
+        {worker.spool && <Spool spool={worker.spool} />}
         <dt>Clock</dt>
         <dd className={Math.abs(worker.skewMs) > skewLoudMs ? 'loud' : ''}>
           {Math.abs(worker.skewMs) < 100
@@ -136,6 +137,23 @@ function WorkerCard({worker}: {worker: Worker}) {
         )}
       </p>
     </li>
+  )
+}
+
+/** Output that waits on the worker for a master: of note when something waits, or was cut. */
+function Spool({spool}: {spool: NonNullable<Worker['spool']>}) {
+  const {bytes, limitBytes, policy, cutting, holding, cutBytes} = spool
+  const isFull = cutting > 0 || holding > 0
+  return (
+    <>
+      <dt>Spool</dt>
+      <dd className={isFull ? 'loud' : ''}>
+        {sayBytes(bytes)} of {sayBytes(limitBytes)}
+        {isFull && ` ▲ full: ${cutting > 0 ? 'output is cut' : 'steps are held'}`}
+        {!isFull && policy === 'block' && ', holds steps when full'}
+        {cutBytes > 0 && `, ${sayBytes(cutBytes)} cut since its start`}
+      </dd>
+    </>
   )
 }
 

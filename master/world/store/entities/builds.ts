@@ -169,5 +169,7 @@ export const WorkerEntity = table('workers', {
   answeredAt: optional(time),
   failures: integer,
   quarantine: optional(json<unknown>()),
+  spool: optional(json<unknown>()),
+  hindered: optional(text),
 })
 export type WorkerRow = Row<typeof WorkerEntity>
