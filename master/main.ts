@@ -14,6 +14,7 @@ import {openBells} from './world/bells.ts'
 import {startClock} from './world/clock.ts'
 import {complaintsOf} from './world/findings.ts'
 import {Git} from './world/git.ts'
+import {openDescriptors} from './world/descriptors.ts'
 import {ledger} from './world/ledger.ts'
 import {openSay} from './world/say.ts'
 import {
@@ -75,6 +76,7 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     say,
     logs: shelves.logs,
     artifacts: shelves.artifacts,
+    hindrance: openDescriptors(),
     settings: () => settings,
   }
   const git = new Git({stateDir: options.stateDir, secret: (name) => settings.secrets.read(name)})
@@ -91,7 +93,14 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     desk: sessions,
     promoter: {run: river.decide},
     backup: (out) => writeBackup({...world, holder: master, version, scratch: options.stateDir}, out),
-    complaints: () => Promise.resolve([...current.troubles(), ...complaintsOf(river.found().findings)]),
+    complaints: () => {
+      const hindrance = world.hindrance()
+      return Promise.resolve([
+        ...(hindrance === null ? [] : [`no new builds are started: ${hindrance}`]),
+        ...current.troubles(),
+        ...complaintsOf(river.found().findings),
+      ])
+    },
     found: river.found,
     metrics,
     webDirectory: fileURLToPath(new URL('../web', import.meta.url)),

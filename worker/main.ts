@@ -47,6 +47,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     hello: () => helloOf(options, {instance: state.id, engine, disk, attempts}),
     freeBytes: () => disk.freeBytes(),
     spool: () => attempts.spool(),
+    hindrance: () => attempts.hindrance(),
     onWelcome: (welcome) => attempts.welcome(welcome),
     onMessage: (message) => attempts.hear(message),
     onHopeless: (code) => end(code),
@@ -124,6 +125,7 @@ function helloOf(
     freeBytes: disk.freeBytes(),
     minFreeBytes,
     spool: attempts.spool(),
+    hindered: attempts.hindrance(),
     attempts: attempts.standing(),
   }
 }

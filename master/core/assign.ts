@@ -62,6 +62,8 @@ export interface Scene {
   readonly requests: readonly PendingRequest[]
   readonly builders: ReadonlyMap<string, {readonly builder: Builder; readonly paused: Hold | null}>
   readonly workers: readonly WorkerState[]
+  /** Why this master starts no new builds now; null when it does. */
+  readonly hindrance: string | null
   readonly now: number
 }
 
@@ -121,6 +123,8 @@ function place(
   const hindered = fitting.map((worker) => [worker, hindrance(worker, running)] as const)
   const free = hindered.filter(([worker, why]) => why === null && worker.here).map(([worker]) => worker)
   const best = free.sort((a, b) => room(b, running) - room(a, running) || (a.name < b.name ? -1 : 1))[0]
+  if (best && scene.hindrance !== null)
+    return [{code: 'master', text: `the master starts nothing new: ${scene.hindrance}`}]
   if (best) return best
   const reasons = hindered.flatMap(([, why]) => (why ? [why] : []))
   return reasons.length > 0

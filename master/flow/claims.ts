@@ -75,7 +75,7 @@ async function look(world: World, sessions: Sessions, whole: boolean): Promise<L
   const builders = new Map(
     configured.map((builder) => [builder.name, {builder, paused: paused.get(builder.name) ?? null}]),
   )
-  const assigned = assign({requests, builders, workers, now})
+  const assigned = assign({requests, builders, workers, hindrance: world.hindrance(), now})
   return {requests, now, assigned, more: depths.some((depth) => isCut(depth, requests))}
 }
 

@@ -2,6 +2,7 @@
 import type {FastifyError, FastifyReply, FastifyRequest} from 'fastify'
 import {hasZodFastifySchemaValidationErrors, isResponseSerializationError} from 'fastify-type-provider-zod'
 import {STATUS_CODES} from 'node:http'
+import {isOutOfDescriptors} from '../../worker/core/descriptors.ts'
 import {ObjectStoreTrouble} from '../world/objects/trouble.ts'
 import type {Say} from '../world/say.ts'
 
@@ -68,6 +69,8 @@ function asRefusal(error: FastifyError | Error, request: FastifyRequest): Refusa
   if (code === 'FST_ERR_CTP_EMPTY_JSON_BODY') return new Refusal(400, 'malformed', 'the JSON body is empty')
   if (isDatabaseAway(error))
     return new Refusal(503, 'database-away', 'the database does not answer; try again soon')
+  if (isOutOfDescriptors(error))
+    return new Refusal(503, 'too-many-files', 'the master has no file descriptor left; try again soon')
   if (error instanceof ObjectStoreTrouble) return new Refusal(503, 'object-store-away', error.message)
   if (status === 429) return new Refusal(429, 'too-many', error.message)
   if (status !== undefined && status >= 400 && status < 500)

@@ -25,6 +25,8 @@ export interface World {
   readonly logs: Logs
   readonly artifacts: Artifacts
   readonly say: Say
+  /** Why this master starts no new builds now, for people; null when it does. */
+  readonly hindrance: () => string | null
   /** The settings in force now. */
   readonly settings: () => Settings
 }

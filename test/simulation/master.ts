@@ -86,6 +86,7 @@ export class VirtualMaster {
       logs: modelLogs(shelf, clock, this.node, this.node.random),
       artifacts: null as never,
       say: this.say(),
+      hindrance: () => null,
       settings: () => ({config: this.parts.config(), version: '1', secrets: new Secrets(null, {})}),
     }
     const sessions = new Sessions(world)

@@ -96,6 +96,7 @@ export class VirtualWorker {
       }), // prettier-ignore
       freeBytes: () => disk.freeBytes(),
       spool: () => attempts.spool(),
+      hindrance: () => null,
       onWelcome: (welcome) => attempts.welcome(welcome),
       onMessage: (message) => attempts.hear(message),
       onHopeless: (code) => clock.say(`${name} gives up with ${String(code)}`),

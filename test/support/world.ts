@@ -43,6 +43,7 @@ export async function openTestWorld(t: ExecutionContext, store: Store, yaml: str
     say: openSay('silent'),
     logs: new LogFiles(path.join(dir, 'logs')),
     artifacts: new ArtifactFiles(path.join(dir, 'artifacts')),
+    hindrance: () => null,
     settings: () => settings,
     async reconfigure(text) {
       settings = await load(text)

@@ -3,6 +3,7 @@ import {mkdirSync, readdirSync, rmSync} from 'node:fs'
 import {join} from 'node:path'
 import type {Hello, MasterMessage, Offer, SpoolState, Welcome} from '../protocol/messages.ts'
 import {Attempt} from '../world/attempt.ts'
+import {descriptorShortage} from '../world/descriptors.ts'
 import type {Disk} from '../world/disk.ts'
 import type {Link} from '../world/link.ts'
 import {note, warn} from '../world/print.ts'
@@ -93,6 +94,11 @@ export class Attempts {
       const {last, applied} = attempt.journal
       return {attempt: attempt.fence, last, applied}
     })
+  }
+
+  /** Why no new build is wanted here, beside what is told of the disk; null when one is. */
+  hindrance(): string | null {
+    return descriptorShortage()
   }
 
   /** What waits on this disk for the master, and what is done about it. */
@@ -197,6 +203,8 @@ export class Attempts {
     const free = this.disk.freeBytes()
     if (free !== null && free < minFreeBytes)
       return {code: 'disk', text: `${free} bytes are free in the state directory, ${minFreeBytes} are wanted`}
+    const hindrance = this.hindrance()
+    if (hindrance !== null) return {code: 'hindered', text: hindrance}
     this.disk.keepReserve()
     return null
   }

@@ -2,6 +2,7 @@
 import {readdirSync} from 'node:fs'
 import {rm} from 'node:fs/promises'
 import {join} from 'node:path'
+import {descriptorsForStep, isOutOfDescriptors} from '../core/descriptors.ts'
 import {isFinal, next, type Order} from '../core/sequence.ts'
 import {describe, judge} from '../core/results.ts'
 import {fill, Unfillable} from '../core/templates.ts'
@@ -10,8 +11,10 @@ import type {PlanStep} from '../protocol/plan.ts'
 import type {Attempt} from '../world/attempt.ts'
 import {Broken} from '../world/engine.ts'
 import {ContainerGround, HostGround, Lost, markOf, type Ground, type Place} from '../world/ground.ts'
+import {warn} from '../world/print.ts'
 import {StepLog} from '../world/logs.ts'
 import type {Quota} from '../world/quota.ts'
+import {descriptorShortage, patiently} from '../world/descriptors.ts'
 import {DiskFull} from '../world/spool.ts'
 import {checkoutCommand} from './checkout.ts'
 import {keepCommand, type Store} from './keep.ts'
@@ -40,8 +43,8 @@ export async function perform(attempt: Attempt, tools: Tools): Promise<void> {
   const grounds = tools.hands.grounds(attempt, tools.place)
   const {host, main} = grounds
   const leave = async (): Promise<void> => {
-    await host.leave()
-    if (main !== host) await main.leave()
+    await patiently(() => host.leave())
+    if (main !== host) await patiently(() => main.leave())
   }
   try {
     // A container takes its time to start: it does so while the first step, a checkout on the host, runs.
@@ -58,7 +61,7 @@ export async function perform(attempt: Attempt, tools: Tools): Promise<void> {
       await obey(order, attempt, grounds, tools)
     }
   } catch (error) {
-    giveUpTry(attempt, grounds)
+    await patiently(() => giveUpTry(attempt, grounds))
     await leave()
     // What filled the disk lies there, most likely: without it the next build works.
     if (error instanceof DiskFull) await makeRoom(attempt, host.workspaceHere)
@@ -89,6 +92,7 @@ async function sayLast(attempt: Attempt, error: Error): Promise<void> {
 
 const diskFullBytes = 1024 * 1024
 const lastWordsAgainMs = 2000
+const descriptorsAgainMs = 1000
 
 async function makeRoom({dir}: Attempt, workspace: string): Promise<void> {
   const outputs = readdirSync(dir, {recursive: true, encoding: 'utf8'}).filter((name) =>
@@ -123,10 +127,22 @@ async function obey(order: Doable, attempt: Attempt, grounds: Grounds, tools: To
     case 'wait':
       return waitUntil(order.until, attempt)
     case 'start':
+      await enoughDescriptors(attempt)
       attempt.record({entry: 'stepStarted', at, step: order.step, try: order.try})
       return tryStep(order.step, order.try, attempt, grounds, tools)
     case 'follow':
       return tryStep(order.step, order.try, attempt, grounds, tools)
+  }
+}
+
+/** A step that could not open a file would fail for it: it waits for its time instead. */
+async function enoughDescriptors(attempt: Attempt): Promise<void> {
+  for (let isTold = false; ; isTold = true) {
+    const why = descriptorShortage(descriptorsForStep)
+    if (why === null) return
+    if (!isTold) warn('step.waits', {attempt: attempt.fence, why})
+    await waitUntil(Date.now() + descriptorsAgainMs, attempt)
+    if (attempt.dropped.signal.aborted || attempt.wishes.cancel !== null) return
   }
 }
 
@@ -181,7 +197,12 @@ async function outcomeOf(
   try {
     return {outcome: await tools.hands.command(step, trial, tools), result: null}
   } catch (error) {
-    if (error instanceof Dropped || error instanceof DiskFull || trial.attempt.dropped.signal.aborted)
+    if (
+      error instanceof Dropped ||
+      error instanceof DiskFull ||
+      isOutOfDescriptors(error) ||
+      trial.attempt.dropped.signal.aborted
+    )
       throw error
     const text = masked(trial.attempt, (error as Error).message)
     const isOurs = error instanceof Broken || error instanceof Unfillable || error instanceof Lost

@@ -74,7 +74,7 @@ export const helloShape = z.object({
 export const workerMessageShape = z.discriminatedUnion('say', [
   helloShape,
   z.object({say: z.literal('accept'), attempt}),
-  /** `code`: `full`, `draining`, `disk`, `engine`, `broken`. */
+  /** `code`: `full`, `draining`, `disk`, `engine`, `hindered`, `broken`. */
   z.object({say: z.literal('decline'), attempt, code: z.string(), text: z.string()}),
   z.object({say: z.literal('journal'), attempt, seq: z.int().min(1), entry: entryShape}),
   z.object({

@@ -2,8 +2,10 @@
 // as much of it as the build's quota allows. What was read, and what is cut, is given back to the disk.
 import {closeSync, fstatSync, openSync, readSync, watch, type FSWatcher} from 'node:fs'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {isOutOfDescriptors} from '../core/descriptors.ts'
 import {keptAtEnds, measuresFor} from '../core/backlog.ts'
 import {countLines, dropCut, endOfLine, lengthen, punch, readCut, writeCut, type Cut} from './cut.ts'
+import {patiently} from './descriptors.ts'
 import type {StepLog} from './logs.ts'
 import {warn} from './print.ts'
 import type {Quota} from './quota.ts'
@@ -86,7 +88,7 @@ export class Follow {
     this.isOver = true
     this.rest()
     await this.drained
-    const file = this.open()
+    const file = await patiently(() => this.open())
     if (file !== null) {
       await this.settle(file)
       while ((await this.readPiece(file)) !== 'nothing');
@@ -115,7 +117,10 @@ export class Follow {
         if (some || isWaiting || valve.isHeld(part)) this.timer = setTimeout(() => this.look(), cutMs)
         else this.listen()
       },
-      (error: unknown) => this.onFault(error),
+      (error: unknown) => {
+        if (!isOutOfDescriptors(error)) this.onFault(error)
+        else if (!this.isOver) this.timer = setTimeout(() => this.look(), cutMs)
+      },
     )
   }
 

@@ -28,6 +28,7 @@ export interface LinkOptions {
   readonly hello: () => Hello
   readonly freeBytes: () => number | null
   readonly spool: () => SpoolState
+  readonly hindrance: () => string | null
   readonly onWelcome: (welcome: Welcome) => void
   readonly onMessage: (message: MasterMessage) => void
   /** Called once, when going on makes no sense: with the exit code. */
@@ -156,8 +157,14 @@ export class Link {
   }
 
   private beat(): void {
-    const {freeBytes, spool} = this.options
-    this.send({say: 'beat', now: Date.now(), freeBytes: freeBytes(), spool: spool()})
+    const {freeBytes, spool, hindrance} = this.options
+    this.send({
+      say: 'beat',
+      now: Date.now(),
+      freeBytes: freeBytes(),
+      spool: spool(),
+      hindered: hindrance(),
+    })
   }
 
   private refuse(code: string, text: string): void {

@@ -2,6 +2,8 @@
 // went. (One that changes its environment and leaves its group escapes; only a container holds such a one.)
 import {readdirSync, readFileSync, readlinkSync} from 'node:fs'
 import {setTimeout as sleep} from 'node:timers/promises'
+import {isOutOfDescriptors} from '../core/descriptors.ts'
+import {patiently} from './descriptors.ts'
 
 const recentMs = 5000
 
@@ -25,7 +27,7 @@ const pauseMs = 2
 export async function killMarked(mark: string, since: Since | null, now: number): Promise<number> {
   let killed = 0
   for (let pass = 1; pass <= passesMax; pass++) {
-    const found = killOnce(mark, since, now)
+    const found = await patiently(() => killOnce(mark, since, now))
     killed += found.killed
     if (found.killed === 0 && !found.isUnsure) break
     await sleep(pauseMs)
@@ -71,7 +73,8 @@ const isBetween = (pid: number, from: number, to: number): boolean =>
 function environment(pid: string): string | null {
   try {
     return readFileSync(`/proc/${pid}/environ`, 'latin1')
-  } catch {
+  } catch (error) {
+    if (isOutOfDescriptors(error)) throw error
     return null
   }
 }

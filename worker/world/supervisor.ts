@@ -16,6 +16,7 @@ import {
 import {homedir, userInfo} from 'node:os'
 import {join} from 'node:path'
 import {promisify} from 'node:util'
+import {isOutOfDescriptors} from '../core/descriptors.ts'
 
 /** What a step's processes can be told. */
 export type Signal = 'INT' | 'TERM' | 'KILL' | 'STOP' | 'CONT'
@@ -58,8 +59,9 @@ export class Supervisor {
     try {
       closeSync(openSync(join(this.home, 'control'), constants.O_WRONLY | constants.O_NONBLOCK))
       return true
-    } catch {
-      return false
+    } catch (error) {
+      // Who cannot look does not know that it is gone.
+      return isOutOfDescriptors(error)
     }
   }
 

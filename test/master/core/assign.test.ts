@@ -55,6 +55,7 @@ const scene = (requests: PendingRequest[], builders: Builder[], workers: WorkerS
   requests,
   builders: new Map(builders.map((one) => [one.name, {builder: one, paused: null}])),
   workers,
+  hindrance: null,
   now: 1000,
 })
 
@@ -116,6 +117,11 @@ const reasons: readonly [string, Scene, string][] = [
     'a worker that is hindered by something of its own gets no work',
     scene([request(1, 'b')], [builder('b')], [worker('w', {hindered: 'too few file descriptors'})]),
     'hindered',
+  ],
+  [
+    'a master that is hindered by something of its own starts nothing, and says so',
+    {...scene([request(1, 'b')], [builder('b')], [worker('w')]), hindrance: 'too few file descriptors'},
+    'master',
   ],
   [
     'a request waits until its time',

@@ -196,6 +196,7 @@ async function withFront(
     logs: new LogFiles(path.join(place.stateDir, 'logs')),
     artifacts: new ArtifactFiles(path.join(place.stateDir, 'artifacts')),
     say: openSay('silent'),
+    hindrance: () => null,
     settings: () => settings,
   }
   const needs: Needs = {
