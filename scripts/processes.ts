@@ -31,10 +31,14 @@ export class Process {
   constructor(
     name: string,
     args: readonly string[],
-    {env = {}, cwd}: {env?: NodeJS.ProcessEnv; cwd?: string} = {},
+    {
+      env = {},
+      cwd,
+      program = ostlerCommand,
+    }: {env?: NodeJS.ProcessEnv; cwd?: string; program?: string | undefined} = {},
   ) {
     this.name = name
-    this.child = spawn(process.execPath, [ostlerCommand, ...args], {
+    this.child = spawn(process.execPath, [program, ...args], {
       cwd,
       env: {...cleanEnvironment(), ...env},
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -101,6 +105,8 @@ export interface MasterOptions {
   /** The administrator's token, when another master of this database made it. */
   readonly tokenFile?: string
   readonly env?: NodeJS.ProcessEnv
+  /** The `ostler` command of another clone. */
+  readonly program?: string | undefined
   /** Gets the process before it answers. */
   readonly begun?: (running: Process) => void
 }
@@ -126,7 +132,8 @@ export class Master {
     const listen = `127.0.0.1:${String(port)}`
     const args = ['master', '--config', options.config, '--state-dir', options.stateDir, '--listen', listen]
     const database = options.databaseUrl === undefined ? {} : {OSTLER_DATABASE_URL: options.databaseUrl}
-    const running = new Process('master', args, {env: {...options.env, ...database}})
+    const {program} = options
+    const running = new Process('master', args, {program, env: {...options.env, ...database}})
     options.begun?.(running)
     const url = `http://${listen}`
     const tokenFile = options.tokenFile ?? join(options.stateDir, 'admin-token')
@@ -163,6 +170,8 @@ export interface WorkerOptions {
   /** More words for its command line. */
   readonly more?: readonly string[]
   readonly env?: NodeJS.ProcessEnv
+  /** The `ostler` command of another clone. */
+  readonly program?: string
 }
 
 /** Starts a worker; it dials by itself. */
@@ -181,6 +190,7 @@ export function startWorker(options: WorkerOptions): Process {
     `worker ${options.name}`,
     [...args, '--token-file', tokenFile, ...labels, ...most, ...(options.more ?? [])],
     {
+      program: options.program,
       ...(options.env && {env: options.env}),
     },
   )

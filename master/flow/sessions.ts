@@ -7,7 +7,7 @@ import type {
   Offer,
   WorkerMessage,
 } from '../../worker/protocol/messages.ts'
-import {protocolNewest, protocolOldest} from '../../worker/protocol/messages.ts'
+import {commonVersion, ownVersions, versionRefusal} from '../../worker/core/versions.ts'
 import type {Attached, Refused, Session, WorkerDesk} from '../world/desk.ts'
 import type {Beat} from '../world/store/workers.ts'
 import {hasRival, type OpenSession} from './rivals.ts'
@@ -119,8 +119,8 @@ export class Sessions implements WorkerDesk {
   }
 
   async attach(hello: Hello, session: Session): Promise<Attached | Refused> {
-    const protocol = Math.min(protocolNewest, hello.protocols[1])
-    if (protocol < Math.max(protocolOldest, hello.protocols[0])) return refuseProtocol(hello)
+    const protocol = commonVersion(hello.protocols, ownVersions)
+    if (protocol === null) return refuseProtocol(hello)
     if (await hasRival(this.#world, hello)) return refuseName(hello)
     const skewMs = hello.now - Date.now()
     const configured = this.#world.settings().config.workers.find((worker) => worker.name === hello.worker)
@@ -306,7 +306,5 @@ const refuseName = ({worker}: Hello): Refused => ({
 const refuseProtocol = (hello: Hello): Refused => ({
   say: 'refused',
   code: 'protocol',
-  text:
-    `this master speaks protocol versions ${String(protocolOldest)} to ${String(protocolNewest)}, ` +
-    `${hello.worker} (${hello.version}) ${hello.protocols.join(' to ')}: upgrade the older of the two`,
+  text: versionRefusal(hello, ownVersions) ?? '',
 })

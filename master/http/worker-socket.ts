@@ -3,17 +3,17 @@
 import type {FastifyInstance} from 'fastify'
 import type {WebSocket} from '@fastify/websocket'
 import type {z} from 'zod'
+import {ownVersions, versionRefusal} from '../../worker/core/versions.ts'
 import {decode, encodeText, FrameFault, type Framed} from '../../worker/protocol/frames.ts'
 import {
   helloShape,
-  protocolNewest,
-  protocolOldest,
   workerMessageShape,
   type Hello,
   type MasterMessage,
   type WorkerMessage,
 } from '../../worker/protocol/messages.ts'
 import type {Refused, Session} from '../world/desk.ts'
+import {noteRefusal} from '../world/store/workers.ts'
 import {isLive} from '../world/store/views/tokens.ts'
 import type {Needs} from './needs.ts'
 
@@ -109,6 +109,7 @@ class Conversation {
 
   async #meet(hello: Hello): Promise<void> {
     const refused = this.#refusalOf(hello) ?? (await this.#takeName(hello.instance ?? null))
+    if (refused?.code === 'protocol') await this.#note(refused)
     if (refused) return this.#refuse(refused)
     if (!this.#isOpen()) return // who said hello is gone, and may be elsewhere by now
     const answer = await this.#needs.desk.attach(hello, this.#way())
@@ -122,6 +123,15 @@ class Conversation {
     this.#watch(answer.welcome.beatSeconds * 1000 * missedMax)
   }
 
+  /** Who is refused for its version gives up: people look for it among the workers. */
+  async #note({text}: Refused): Promise<void> {
+    const {store, say} = this.#needs
+    say.warn({worker: this.#name}, `refused: ${text}`)
+    await noteRefusal(store, this.#name, text).catch((error: unknown) => {
+      say.error({err: error, worker: this.#name}, 'a refusal could not be recorded')
+    })
+  }
+
   #isOpen(): boolean {
     return this.#socket.readyState === this.#socket.OPEN
   }
@@ -133,14 +143,8 @@ class Conversation {
         code: 'unknown-worker',
         text: `this token is for the worker ${this.#name}, not for ${hello.worker}`,
       }
-    const [oldest, newest] = hello.protocols
-    if (newest < protocolOldest || oldest > protocolNewest)
-      return {
-        say: 'refused',
-        code: 'protocol',
-        text: `this master speaks versions ${protocolOldest} to ${protocolNewest} of the protocol, the worker ${oldest} to ${newest}`,
-      }
-    return null
+    const text = versionRefusal(hello, ownVersions)
+    return text === null ? null : {say: 'refused', code: 'protocol', text}
   }
 
   /** A second worker of one name is refused, but a connection that died without a word must not lock its worker out. */

@@ -26,6 +26,8 @@ export interface SystemOptions {
   readonly workers?: readonly (string | (Partial<WorkerOptions> & {readonly name: string}))[]
   /** Also given to the master. */
   readonly env?: NodeJS.ProcessEnv
+  /** The `ostler` command of another clone, for the master. */
+  readonly program?: string
 }
 
 /** The test a system belongs to. */
@@ -161,6 +163,7 @@ export class System {
       ...port,
       ...(this.databaseUrl !== null && {databaseUrl: this.databaseUrl}),
       ...(this.options.env && {env: this.options.env}),
+      program: this.options.program,
     })
     this.mastersNow.set(name, master)
     return master

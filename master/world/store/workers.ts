@@ -26,7 +26,7 @@ export async function attachWorker(tx: Sql, a: Attachment): Promise<string> {
        engine = excluded.engine, version = excluded.version, master = excluded.master, session = w.session + 1,
        connected = true, lost = false, skew_ms = excluded.skew_ms, free_bytes = excluded.free_bytes,
        min_free_bytes = excluded.min_free_bytes, instance = excluded.instance, knocked_at = NULL, answered_at = NULL,
-       spool = excluded.spool, hindered = excluded.hindered, connected_at = now(), seen_at = now()
+       spool = excluded.spool, hindered = excluded.hindered, refused = NULL, connected_at = now(), seen_at = now()
      RETURNING session`,
     [
       a.hello.worker,
@@ -45,6 +45,15 @@ export async function attachWorker(tx: Sql, a: Attachment): Promise<string> {
   )
   await record(tx, [{type: 'worker.connected', data: {worker: a.hello.worker}}])
   return (row as {session: string}).session
+}
+
+/** Notes why a worker was refused, for who looks for it; the next time that it is let in forgets it. */
+export async function noteRefusal(sql: Sql, worker: string, text: string): Promise<void> {
+  await sql.query(
+    `INSERT INTO workers (name, refused) VALUES ($1, jsonb_build_object('text', $2::text, 'at', ${apiTime('now()')}))
+     ON CONFLICT (name) DO UPDATE SET refused = excluded.refused`,
+    [worker, cleanText(text)],
+  )
 }
 
 /** Notes that a session ended; a newer session of the worker is left alone. No beat of it counts any more. */

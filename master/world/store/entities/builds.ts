@@ -171,5 +171,6 @@ export const WorkerEntity = table('workers', {
   quarantine: optional(json<unknown>()),
   spool: optional(json<unknown>()),
   hindered: optional(text),
+  refused: optional(json<unknown>()),
 })
 export type WorkerRow = Row<typeof WorkerEntity>

@@ -29,6 +29,7 @@ interface WorkerRow {
   readonly min_free_bytes: number | null
   readonly spool: SpoolState | null
   readonly hindered: string | null
+  readonly refused: {readonly text: string; readonly at: string} | null
   readonly connected_at: Date | null
   readonly seen_at: Date | null
   readonly builds: string[]
@@ -76,6 +77,7 @@ function reasonOf(row: WorkerRow): string | null {
     row.connected && isFull(row) && 'it has too little free disk',
     row.connected && row.hindered && `it takes nothing new: ${row.hindered}`,
     row.connected && row.spool && spoolTrouble(row.spool),
+    !row.connected && row.refused && `refused at ${row.refused.at}: ${row.refused.text}`,
   ].filter((text) => typeof text === 'string')
   if (orders.length > 0) return orders.join('; ')
   if (row.connected) return null
@@ -96,7 +98,8 @@ export async function readWorkers(sql: Sql, configured: readonly string[]): Prom
     `SELECT n.name, coalesce(w.labels, '{}') AS labels, coalesce(w.max_builds, 1) AS max_builds, w.engine, w.version, w.master,
             coalesce(w.connected, false) AS connected, coalesce(w.lost, false) AS lost, w.paused, w.draining, w.quarantine,
             coalesce(w.skew_ms, 0) AS skew_ms, w.free_bytes::float8 AS free_bytes,
-            w.min_free_bytes::float8 AS min_free_bytes, w.spool, w.hindered, w.connected_at, w.seen_at,
+            w.min_free_bytes::float8 AS min_free_bytes, w.spool, w.hindered, w.refused,
+            w.connected_at, w.seen_at,
             ARRAY(SELECT a.build_id::text FROM attempts a JOIN builds b ON b.id = a.build_id AND b.attempt = a.id
                    WHERE a.worker = n.name AND a.state IN ('offered', 'running') ORDER BY a.id) AS builds
        FROM (SELECT name FROM workers UNION SELECT unnest($1::text[])) n
