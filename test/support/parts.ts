@@ -1,6 +1,6 @@
 // The parts of the world that a test may need and a machine may lack, and how to tell whether they are here.
 import {spawnSync} from 'node:child_process'
-import {accessSync, constants, existsSync, statSync} from 'node:fs'
+import {accessSync, constants, existsSync, readFileSync, statSync} from 'node:fs'
 import {request} from 'node:http'
 import {delimiter, join} from 'node:path'
 import {engineSockets} from '../../scripts/engine.ts'
@@ -10,7 +10,7 @@ import {objectServerPrograms} from './object-server.ts'
 /**
  * `images`: the container images made by scripts/make-test-images; `podman`: Podman on a socket of its own, with the small ones of
  * them; `docker-group`, `podman-group`: a user in the socket's group may use it, and we may become one; `mounts`: root may mount a
- * small file system.
+ * small file system; `memory-limits`: root may limit the memory of processes.
  */
 export type Part =
   | EnginePart
@@ -18,6 +18,7 @@ export type Part =
   | 'chromium'
   | 'buildbot'
   | 'mounts'
+  | 'memory-limits'
   | 'debian-source'
   | 'git'
   | 'sshd'
@@ -118,6 +119,26 @@ function whyNoGroup(socket: string | null): string | null {
   return (statSync(socket).mode & 0o060) === 0o060 ? null : `${socket} is not open to its group`
 }
 
+/** Where a control group with a memory limit can be made, and the name of that limit's file; null when nowhere. */
+export function memoryGroups(): {readonly root: string; readonly limit: string} | null {
+  const first = {root: '/sys/fs/cgroup/memory', limit: 'memory.limit_in_bytes'}
+  const second = {root: '/sys/fs/cgroup', limit: 'memory.max'}
+  const isThere = ({root}: {root: string}, file: string) => existsSync(join(root, file))
+  const found = isThere(first, first.limit)
+    ? first
+    : isThere(second, 'cgroup.controllers') &&
+        /\bmemory\b/.test(readFileSync(join(second.root, 'cgroup.subtree_control'), 'utf8'))
+      ? second
+      : null
+  try {
+    if (found === null || process.getuid?.() !== 0) return null
+    accessSync(found.root, constants.W_OK)
+    return found
+  } catch {
+    return null
+  }
+}
+
 /** Why any other part is not here, in a few words; null when it is. */
 export function whyAbsent(part: Exclude<Part, EnginePart>): string | null {
   switch (part) {
@@ -137,6 +158,10 @@ export function whyAbsent(part: Exclude<Part, EnginePart>): string | null {
         : "Ceph's object gateway is not installed (radosgw, ceph-mon and ceph-osd)"
     case 'sshd':
       return sshdProgram() && program('ssh') ? null : 'openssh-server is not installed'
+    case 'memory-limits':
+      return memoryGroups()
+        ? null
+        : 'memory of processes cannot be limited here (no cgroup that may be written)'
     case 'mounts':
       return whyNoMounts()
     case 'debian-source':

@@ -43,6 +43,31 @@ eachStable('limits and the reduced rights hold', async (t, stable) => {
   t.regex(stable.master.log(fence), /chowned\n[^]*no mount\n67108864/)
 })
 
+eachStable(
+  'a step that eats its container’s memory fails with words that say so, and no other does',
+  async (t, stable) => {
+    for (const image of ['ostler-test/debian', 'ostler-test/busybox']) {
+      const eats = 'head -c 200000000 /dev/zero | tail -c 200000000'
+      const {fence} = await stable.built(
+        [
+          step(`echo up; sh -c '${eats} >/dev/null; exit $?' || exit 3`, {haltOnFailure: false}),
+          step('exit 137', {name: 'b', haltOnFailure: false}),
+          step(`exec sh -c 'x=$(head -c 200000000 /dev/zero | tr "\\0" x); echo $x'`, {name: 'c'}),
+        ],
+        container(image, {memoryBytes: 64 * 1024 * 1024}),
+      )
+      const [first, second, third] = stable.master.entries(fence, 'stepEnded')
+      t.deepEqual(first?.outcome, {outcome: 'exited', code: 3, outOfMemory: true}, image)
+      t.is(first?.summary, 'out of memory: exit code 3')
+      t.is(first?.result, 'failure')
+      t.regex(stable.master.log(fence), /^up\n[^]*out of memory: [^]* may use 67108864 bytes/)
+      t.deepEqual(second?.outcome, {outcome: 'exited', code: 137})
+      t.deepEqual(third?.outcome, {outcome: 'exited', code: 137, outOfMemory: true})
+      t.is(third?.summary, 'out of memory: exit code 137 (SIGKILL)')
+    }
+  },
+)
+
 eachStable('a step in a container is ended by its limit, with all that left its group', async (t, stable) => {
   for (const image of ['ostler-test/debian', 'ostler-test/busybox']) {
     const {fence} = await stable.built(

@@ -111,7 +111,7 @@ async function watched(run: Run, supervisor: Supervisor): Promise<Outcome> {
     if (run.log.mark.part === 'out') await out.finish()
     await value?.finish()
     await hold.tell()
-    return ending.outcome ?? {outcome: 'exited', code}
+    return ending.outcome ?? (await exited(run, code))
   } catch (error) {
     await out.abandon()
     await value?.abandon()
@@ -121,6 +121,17 @@ async function watched(run: Run, supervisor: Supervisor): Promise<Outcome> {
     ending.disarm()
     supervisor.onBell = () => undefined
   }
+}
+
+/** A failure for want of memory says so: its exit code alone would be a riddle. */
+async function exited(run: Run, code: number): Promise<Outcome> {
+  const {attempt, ground, log} = run
+  if (code === 0 || ground.executor === 'host' || !wasOutOfMemory(run)) return {outcome: 'exited', code}
+  const limit = attempt.plan.container?.memoryBytes
+  await log.say(
+    `out of memory: the kernel killed processes of this step, for its container may use ${limit ? `${limit} bytes` : 'no more'} (container.memory)`,
+  )
+  return {outcome: 'exited', code, outOfMemory: true}
 }
 
 function follow(run: Run, part: Mark['part'], valve: Hold): Follow {
@@ -156,14 +167,21 @@ function layOutput(run: Run): void {
 }
 
 function statusOf(run: Run): number | null {
-  let text: string
-  try {
-    text = readFileSync(join(run.ground.here, 'status'), 'latin1')
-  } catch {
-    return null
-  }
-  const [id, code] = text.trim().split(' ')
+  const [id, code] = statusWords(run)
   return id === run.id && code !== undefined ? Number(code) : null
+}
+
+function wasOutOfMemory(run: Run): boolean {
+  const [id, , ooms] = statusWords(run)
+  return id === run.id && Number(ooms) > 0
+}
+
+function statusWords(run: Run): readonly (string | undefined)[] {
+  try {
+    return readFileSync(join(run.ground.here, 'status'), 'latin1').trim().split(' ')
+  } catch {
+    return []
+  }
 }
 
 const path = (run: Run, kind: string): string => join(run.ground.here, `${run.id}.${kind}`)

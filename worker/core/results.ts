@@ -72,7 +72,8 @@ export function describe(outcome: Outcome, warnings: number): string {
     case 'exited': {
       if (outcome.code === 0) return `done${counted}`
       const signal = signalNames[outcome.code - 128]
-      return `exit code ${outcome.code}${signal ? ` (${signal})` : ''}${counted}`
+      const why = outcome.outOfMemory ? 'out of memory: ' : ''
+      return `${why}exit code ${outcome.code}${signal ? ` (${signal})` : ''}${counted}`
     }
     case 'silent':
       return `no output for ${outcome.seconds} s`
