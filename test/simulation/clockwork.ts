@@ -145,7 +145,7 @@ export class Clockwork {
           while (goesOn() && this.step());
           resolve()
         } catch (error) {
-          reject(error as Error)
+          reject(error)
         }
       })
     })

@@ -1,10 +1,9 @@
 // One seed: a world of masters and workers, a storm, the calm after it, and what became of the promises.
-import {mkdirSync, rmSync} from 'node:fs'
 import {join} from 'node:path'
 import type {Config} from '../../config/config.ts'
 import {loadYaml} from '../../config/load.ts'
 import {Clockwork} from './clockwork.ts'
-import {Disks} from './disk.ts'
+import {Disks, disksRoot} from './disk.ts'
 import {Host} from './host.ts'
 import {LogShelf} from './logs.ts'
 import {VirtualMaster} from './master.ts'
@@ -18,8 +17,6 @@ import {calm, type Counts, noCounts, type Scene, storm} from './storm.ts'
 import {VirtualWorker} from './worker.ts'
 
 export interface SeedOptions {
-  /** An empty directory for the workers' disks. */
-  readonly dir: string
   /** A ledger without one of its guards is one that must be found out. */
   readonly guards?: Guards
   /** How often the database lies about a commit, for the same purpose. */
@@ -74,7 +71,7 @@ function configuration(): Config {
 }
 
 /** Runs one seed to its end, or to the first promise that is broken. */
-export async function runSeed(seed: number, options: SeedOptions): Promise<Verdict> {
+export async function runSeed(seed: number, options: SeedOptions = {}): Promise<Verdict> {
   const config = configuration()
   const world = new VirtualWorld(seed, config, options)
   return await world.run()
@@ -132,7 +129,6 @@ class VirtualWorld {
       if (!this.broken && left !== null) this.broken = {promise: atTheEnd, text: left}
     } finally {
       for (const each of undo.reverse()) each()
-      for (const {node} of this.workers) this.disks.closeAll(node)
     }
     return this.verdict()
   }
@@ -155,7 +151,7 @@ class VirtualWorld {
       const host = new Host(name, clock, seed)
       host.pace = pace
       this.hosts.set(name, host)
-      const stateDir = join(this.options.dir, name)
+      const stateDir = join(disksRoot, name)
       const addresses = this.masters.map(({address}) => address)
       const parts = {clock, network, disks: this.disks, stateDir, maxBuilds: random.whole(1, 3), labels: {}, addresses}
       this.workers.push(new VirtualWorker(clock.node(name, new Random(seed, name)), host, parts))
@@ -261,14 +257,3 @@ class VirtualWorld {
     } // prettier-ignore
   }
 }
-
-/** Runs a seed in a directory of its own below `parent`. */
-export async function runSeedBelow(parent: string, seed: number, options: Omit<SeedOptions, 'dir'> = {}): Promise<Verdict> {
-  const dir = join(parent, `seed-${seed}`)
-  mkdirSync(dir, {recursive: true})
-  try {
-    return await runSeed(seed, {...options, dir})
-  } finally {
-    rmSync(dir, {recursive: true, force: true})
-  }
-} // prettier-ignore
