@@ -145,7 +145,7 @@ export class Clockwork {
           while (goesOn() && this.step());
           resolve()
         } catch (error) {
-          reject(error)
+          reject(error instanceof Error ? error : new Error(String(error)))
         }
       })
     })
