@@ -13,7 +13,7 @@ import {Network} from './network.ts'
 import {Broken, Promises} from './promises.ts'
 import {Random} from './random.ts'
 import {Database} from './store.ts'
-import {calm, type Counts, noCounts, type Scene, storm} from './storm.ts'
+import {calm, type Counts, noCounts, type Scene, storm, type TroubleName} from './storm.ts'
 import {VirtualWorker} from './worker.ts'
 
 export interface SeedOptions {
@@ -21,6 +21,8 @@ export interface SeedOptions {
   readonly guards?: Guards
   /** How often the database lies about a commit, for the same purpose. */
   readonly lyingCommit?: number
+  /** The only kinds of trouble that its storm has; by chance without. */
+  readonly troubles?: readonly TroubleName[]
   /** Every line of what happened, not only the last. */
   readonly onLine?: (line: string) => void
 }
@@ -163,7 +165,7 @@ class VirtualWorld {
     const {clock, database, network, shelf, disks, masters, workers, counts, random} = this
     const whole = this.config
     return {
-      clock, database, network, shelf, disks, masters, workers, counts, random, lyingCommit: this.options.lyingCommit ?? 0,
+      clock, database, network, shelf, disks, masters, workers, counts, random, lyingCommit: this.options.lyingCommit ?? 0, troubles: this.options.troubles ?? null,
       builders: whole.builders.map(({name}) => name),
       reload: (without) => {
         clock.say(`RELOAD without ${without.join(', ') || 'nothing'}`)
