@@ -100,7 +100,7 @@ async function runMany(options: Options): Promise<number> {
   try {
     await inProcesses(options, (verdict) => {
       add(sum, verdict)
-      if (verdict.broken && !options.json) print(verdict)
+      if (verdict.broken) print(verdict, options.json ? process.stderr : process.stdout)
     })
   } finally {
     clearInterval(timer)
@@ -123,8 +123,8 @@ function add(sum: Sum, verdict: Verdict): void {
   for (const [name, count] of Object.entries(verdict.counts)) sum.counts[name] = (sum.counts[name] ?? 0) + count
 } // prettier-ignore
 
-function print({seed, broken, tail}: Verdict): void {
-  process.stdout.write(
+function print({seed, broken, tail}: Verdict, to: NodeJS.WriteStream): void {
+  to.write(
     `\n${tail.join('\n')}\n\nseed ${seed} BROKE: ${broken?.promise ?? ''}\n  ${broken?.text ?? ''}\n` +
       `  replay it: npm run simulate -- --seed ${seed}\n\n`,
   )
