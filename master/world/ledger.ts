@@ -31,7 +31,7 @@ export const ledger = {
   countRefused: attempts.countRefused,
   // Workers: who is connected where, and who is lost.
   attachWorker: workers.attachWorker,
-  detachWorker: workers.detachWorker,
+  detachWorkers: workers.detachWorkers,
   writeBeats: workers.writeBeats,
   holdSession: workers.holdSession,
   workerStates: workers.workerStates,
