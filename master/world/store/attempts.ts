@@ -119,18 +119,18 @@ export async function applyChanges(
   const guarded = await tx.query<{id: string}>(
     `WITH guarded AS (UPDATE attempts a SET applied = c.upto, state = CASE WHEN c.ended THEN 'finished' ELSE 'running' END,
             accepted_at = coalesce(a.accepted_at, now()), ended_at = CASE WHEN c.ended THEN now() END
-     FROM unnest($1::bigint[], $2::int[], $3::int[], $4::bool[], $5::bool[]) AS c (id, applied, upto, ended, well), builds b
+     FROM unnest($1::bigint[], $2::int[], $3::int[], $4::bool[]) AS c (id, applied, upto, ended), builds b
      WHERE a.id = c.id AND a.applied = c.applied AND a.state IN ('offered', 'running')
-       AND b.id = a.build_id AND b.attempt = a.id AND b.state <> 'finished' RETURNING a.id, a.worker, c.well
+       AND b.id = a.build_id AND b.attempt = a.id AND b.state <> 'finished' RETURNING a.id, a.worker, c.ended
      ), absolved AS (
-       UPDATE workers SET failures = 0 FROM guarded WHERE workers.name = guarded.worker AND guarded.well AND failures > 0
+       UPDATE workers SET failures = 0 FROM guarded WHERE workers.name = guarded.worker AND guarded.ended AND failures > 0
      )
      SELECT id FROM guarded`,
     [
       changes.map((change) => change.state.attempt),
       changes.map((change) => change.state.applied),
       changes.map((change) => change.applied),
-      changes.map((change) => change.ended !== null),
+      // What ends to be tried again is ended by `retry`, as every attempt that is lost.
       changes.map((change) => change.ended !== null && change.ended.result !== 'retry'),
     ],
   )
@@ -353,7 +353,8 @@ export async function retry(tx: Sql, attempts: readonly string[], reason: string
     cancel: object | null
   }>(
     `WITH lost AS (
-       UPDATE attempts SET state = 'lost', ended_at = now() WHERE id = ANY($1::bigint[]) RETURNING id, build_id
+       UPDATE attempts SET state = 'lost', ended_at = now()
+       WHERE id = ANY($1::bigint[]) AND state IN ('offered', 'running') RETURNING id, build_id
      ), sealed AS (
        UPDATE logs SET complete = true FROM lost WHERE logs.attempt = lost.id AND NOT complete
      )

@@ -43,6 +43,20 @@ export const masterGuards: readonly Guard[] = [
     on: 'PostgreSQL',
   },
   {
+    name: 'ended-stays-ended',
+    without: 'an attempt that ends while it is being given up is told to be lost',
+    file: attempts,
+    changes: [
+      {
+        text: "WHERE id = ANY($1::bigint[]) AND state IN ('offered', 'running') RETURNING id, build_id",
+        instead: 'WHERE id = ANY($1::bigint[]) RETURNING id, build_id',
+      },
+    ],
+    test: fencingTest,
+    title: 'an attempt that ended while it was being given up stays as it ended',
+    on: 'PostgreSQL',
+  },
+  {
     name: 'applied-once',
     without: 'two masters apply the same entries of an attempt that has moved from one to the other',
     file: attempts,

@@ -113,10 +113,11 @@ export function attemptWords(guards: Guards): Words {
         const kept = changes.filter(({state}) => isGuarded(guards, view, state))
         for (const {state, applied, ended} of kept) {
           const attempt = view.get('attempts', state.attempt)
+          const isOver = ended !== null && ended.result !== 'retry'
           if (attempt)
             view.put('attempts', {
-              ...attempt, applied, state: ended ? 'finished' : 'running', acceptedAt: attempt.acceptedAt ?? view.now,
-              endedAt: ended ? view.now : null,
+              ...attempt, applied, state: isOver ? 'finished' : 'running', acceptedAt: attempt.acceptedAt ?? view.now,
+              endedAt: isOver ? view.now : null,
             }) // prettier-ignore
         }
         for (const {state, ended} of kept) {
@@ -188,7 +189,7 @@ export function attemptWords(guards: Guards): Words {
       const rows = await statement(tx, 'retry', (view) =>
         attempts.flatMap((id) => {
           const attempt = view.get('attempts', id)
-          if (!attempt) return []
+          if (!attempt || !isOpen(attempt)) return []
           view.put('attempts', {...attempt, state: 'lost', endedAt: view.now})
           seal(view, id)
           const build = view.get('builds', attempt.build)
