@@ -1,4 +1,4 @@
-// The model of master/world/store/attempts.ts: what workers report, applied in order and once, and the ends.
+// The model of master/world/store/attempts.ts and ends.ts: what workers report, applied in order and once, and the ends.
 import type {Changes} from '../../../master/core/apply.ts'
 import type {Ledger} from '../../../master/world/ledger.ts'
 import type {Sql} from '../../../master/world/store/store.ts'
