@@ -160,8 +160,8 @@ export const masterGuards: readonly Guard[] = [
     file: 'master/world/store/workers.ts',
     changes: [
       {
-        text: 'WHERE name = $1 AND session = $2 AND master IS NOT NULL FOR UPDATE',
-        instead: 'WHERE name = $1 AND $2::bigint IS NOT NULL AND master IS NOT NULL FOR UPDATE',
+        text: 'ON e.name = w.name AND e.session = w.session',
+        instead: 'ON e.name = w.name',
       },
     ],
     test: fencingTest,
