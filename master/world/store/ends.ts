@@ -95,6 +95,8 @@ export async function retry(tx: Sql, attempts: readonly string[], reason: string
      RETURNING lost.id, builds.id AS build_id, builder, attempts_lost AS lost, request_id, cancel`,
     [attempts],
   )
+  // What a statement returns has no order, and what is told of it shall have one.
+  rows.sort((a, b) => Number(a.id) - Number(b.id))
   const over = rows.filter((row) => row.lost >= lostMax || row.cancel)
   const again = rows.filter((row) => !over.includes(row))
   await requeue(

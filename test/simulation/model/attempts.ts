@@ -4,7 +4,7 @@ import type {Ledger} from '../../../master/world/ledger.ts'
 import type {Sql} from '../../../master/world/store/store.ts'
 import type {AttemptRow, StepRow} from './rows.ts'
 import {workerWords} from './workers.ts'
-import {completeBuildsets, record, statement} from './statement.ts'
+import {byNumber, completeBuildsets, record, statement} from './statement.ts'
 import type {View} from './tables.ts'
 
 type Words = Pick<
@@ -187,7 +187,7 @@ export function attemptWords(guards: Guards): Words {
 
     async retry(tx, attempts, reason) {
       const rows = await statement(tx, 'retry', (view) =>
-        attempts.flatMap((id) => {
+        byNumber(attempts).flatMap((id) => {
           const attempt = view.get('attempts', id)
           if (!attempt || !isOpen(attempt)) return []
           view.put('attempts', {...attempt, state: 'lost', endedAt: view.now})
