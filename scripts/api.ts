@@ -69,6 +69,14 @@ export class Api {
     return (text === '' ? null : JSON.parse(text)) as T
   }
 
+  /** What stands outside the API's own paths, such as `/metrics`. */
+  async outside(path: string): Promise<string> {
+    const headers = new Headers(this.token === null ? [] : [['authorization', `Bearer ${this.token}`]])
+    const answer = await fetch(`${this.url}${path}`, {headers})
+    if (!answer.ok) throw new Refused('GET', path, answer.status, await answer.text())
+    return answer.text()
+  }
+
   /** Any request, with our token; rejects with `Refused` when the answer is not a good one. */
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
     const headers = new Headers(init.headers)

@@ -4,6 +4,7 @@ import {hands} from './commands/perform.ts'
 import {readOptions, type WorkerOptions} from './options.ts'
 import {protocolNewest, protocolOldest, type Hello} from './protocol/messages.ts'
 import {whyNoHoles} from './world/cut.ts'
+import {descriptorShortage} from './world/descriptors.ts'
 import {Disk} from './world/disk.ts'
 import type {Engine} from './world/engine.ts'
 import {findEngine} from './world/find-engine.ts'
@@ -54,7 +55,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   })
   const store = {master: () => link.master, token}
   const spool = await spoolRule(options)
-  const capacity = {maxBuilds, minFreeBytes, spool}
+  const capacity = {maxBuilds, minFreeBytes, spool, shortage: descriptorShortage}
   const attempts = new Attempts(stateDir, {place, store, hands}, workspaces, disk, capacity)
   attempts.find()
   const swept = (await engine?.sweep(state.id, attempts.fences)) ?? 0

@@ -30,9 +30,14 @@ export function claims(world: World, sessions: Sessions): Stage {
     slowTickMs,
     async run() {
       const whole = performance.now() - wholeAt >= wholeLookMs
-      const {requests, now, assigned, more} = await look(world, sessions, whole)
+      const seen = await look(world, sessions, whole)
+      if (seen === null) return wholeLookMs
       if (whole) wholeAt = performance.now()
-      await world.ledger.explain(world.store, news(requests, assigned))
+      const {requests, now, assigned, more} = seen
+      const unsaid = news(requests, assigned)
+      // What changes all the time is written down now and then; who waits without a reason gets one at once.
+      const said = whole ? unsaid : new Map([...unsaid].filter(([id]) => isUnexplained(id, requests)))
+      await world.ledger.explain(world.store, said)
       if (assigned.collapsed.size > 0)
         await world.store.transaction((tx) =>
           world.ledger.collapseRequests(tx, [...assigned.collapsed.keys()]),
@@ -43,7 +48,8 @@ export function claims(world: World, sessions: Sessions): Stage {
         await world.ledger.explainOrphans(world.store, builderNames(world))
         orphansAt = performance.now()
       }
-      return more && !whole ? wholeLookMs : nextLook(requests, assigned.assignments.length, now)
+      const isDone = whole || (!more && said.size === unsaid.size)
+      return isDone ? nextLook(requests, assigned.assignments.length, now) : wholeLookMs
     },
   }
 }
@@ -59,13 +65,15 @@ interface Look {
   readonly more: boolean
 }
 
-async function look(world: World, sessions: Sessions, whole: boolean): Promise<Look> {
+/** Null when no worker of this master has room: then the queue is looked at only now and then, for the reasons. */
+async function look(world: World, sessions: Sessions, whole: boolean): Promise<Look | null> {
   const {builders: configured} = world.settings().config
-  const [paused, workers] = await Promise.all([
-    world.ledger.pausedBuilders(world.store),
-    world.ledger.workerStates(world.store, world.master, sessions.here),
-  ])
-  const room = workers.reduce((sum, worker) => sum + Math.max(0, worker.maxBuilds - worker.running), 0)
+  const workers = await world.ledger.workerStates(world.store, world.master, sessions.here)
+  const room = workers
+    .filter(({here}) => here)
+    .reduce((sum, worker) => sum + Math.max(0, worker.maxBuilds - worker.running), 0)
+  if (room === 0 && !whole) return null
+  const paused = await world.ledger.pausedBuilders(world.store)
   const depths = configured.map(({name, collapseRequests}) => ({
     name,
     // The newest may take the place of all before it, so it must be seen.
@@ -88,6 +96,9 @@ function news(requests: readonly PendingRequest[], assigned: Assigned): Map<stri
   const stored = new Map(requests.map((request) => [request.id, JSON.stringify(request.waiting)]))
   return new Map([...assigned.waiting].filter(([id, waits]) => stored.get(id) !== JSON.stringify(waits)))
 }
+
+const isUnexplained = (id: string, requests: readonly PendingRequest[]) =>
+  requests.some((request) => request.id === id && request.waiting.length === 0)
 
 /** Opens an attempt for each assignment whose request still waits, all in one transaction. */
 async function open(world: World, assignments: readonly Assignment[]): Promise<Opening[]> {

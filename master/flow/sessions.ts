@@ -9,7 +9,7 @@ import type {
 } from '../../worker/protocol/messages.ts'
 import {commonVersion, ownVersions, versionRefusal} from '../../worker/core/versions.ts'
 import type {Attached, Refused, Session, WorkerDesk} from '../world/desk.ts'
-import type {Beat} from '../world/store/workers.ts'
+import type {Beat, SessionKey} from '../world/store/workers.ts'
 import {hasRival, type OpenSession} from './rivals.ts'
 import type {OpenAttempt} from '../world/store/attempts.ts'
 import type {World} from '../world/world.ts'
@@ -36,6 +36,8 @@ const gatherMs = 25
 const queuedBytesMax = 32 * 1024 * 1024
 /** Log bytes that are recorded without waiting for more. */
 const gatheredBytesMax = 1024 * 1024
+/** Ends of sessions that are recorded in one transaction. */
+const endsAtOnce = 200
 /** A declined build is offered again after this long, in milliseconds. */
 const declinedPauseMs = 2_000
 
@@ -52,7 +54,8 @@ export class Sessions implements WorkerDesk {
   readonly #beats = new Map<string, Beat>()
   readonly #skews = new Map<string, number>()
   /** Ends of sessions that could not be recorded yet: a worker must not stay connected that is not. */
-  readonly #ended = new Set<{readonly worker: string; readonly session: string}>()
+  readonly #ended = new Set<SessionKey>()
+  #settling: Promise<void> | null = null
   readonly #queue: Report[] = []
   #queuedBytes = 0
   #gathering: NodeJS.Timeout | null = null
@@ -232,14 +235,19 @@ export class Sessions implements WorkerDesk {
 
   /** Records the ends of sessions; those that the database does not take now are for the next call. */
   async settleEnds(): Promise<void> {
-    for (const end of this.#ended) {
-      await this.#world.store.transaction((tx) =>
-        this.#world.ledger.detachWorker(tx, end.worker, end.session),
-      )
-      this.#ended.delete(end)
-      this.#world.bells.ring('events')
-      this.#world.bells.ring('claims')
+    while (this.#ended.size > 0) {
+      this.#settling ??= this.#settleSome().finally(() => (this.#settling = null))
+      await this.#settling
     }
+  }
+
+  /** When a network breaks, many end at once: they go together. */
+  async #settleSome(): Promise<void> {
+    const ends = [...this.#ended].slice(0, endsAtOnce)
+    await this.#world.store.transaction((tx) => this.#world.ledger.detachWorkers(tx, ends))
+    for (const end of ends) this.#ended.delete(end)
+    this.#world.bells.ring('events')
+    this.#world.bells.ring('claims')
   }
 
   /**

@@ -10,8 +10,8 @@ export const oldHeader = 'ostler-as-of'
 const answerBytesMax = 1024 * 1024
 const answersBytesMax = 32 * 1024 * 1024
 const callersMax = 10_000
-/** How long a caller is still known, in milliseconds: as long as the database may be away. */
-const knownMs = 15 * 60_000
+/** How long a caller is still known, in milliseconds: longer than the quarter of an hour that the database may be away. */
+const knownMs = 30 * 60_000
 
 interface Answer {
   readonly payload: string

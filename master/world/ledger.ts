@@ -1,6 +1,7 @@
 // The ledger: every contended write and question about requests, attempts and workers, as one object. The stages that
 // claim and record know it only by this shape, so that the simulation can run them on a model of it.
 import * as attempts from './store/attempts.ts'
+import * as ends from './store/ends.ts'
 import * as requests from './store/requests.ts'
 import * as workers from './store/workers.ts'
 
@@ -21,17 +22,17 @@ export const ledger = {
   accept: attempts.accept,
   logsOf: attempts.logsOf,
   applyChanges: attempts.applyChanges,
-  finish: attempts.finish,
-  retry: attempts.retry,
-  withdraw: attempts.withdraw,
+  finish: ends.finish,
+  retry: ends.retry,
+  withdraw: ends.withdraw,
   unanswered: attempts.unanswered,
   openAttemptsOf: attempts.openAttemptsOf,
   cancelWishes: attempts.cancelWishes,
-  cancelUnheld: attempts.cancelUnheld,
+  cancelUnheld: ends.cancelUnheld,
   countRefused: attempts.countRefused,
   // Workers: who is connected where, and who is lost.
   attachWorker: workers.attachWorker,
-  detachWorker: workers.detachWorker,
+  detachWorkers: workers.detachWorkers,
   writeBeats: workers.writeBeats,
   holdSession: workers.holdSession,
   workerStates: workers.workerStates,

@@ -42,22 +42,37 @@ test('a figure is of the medians, on PostgreSQL where there is one', (t) => {
   t.like(alone, {ostler: 70, embedded: 70, peer: null, ratio: null, fromLimit: 10, database: 'embedded'})
 })
 
+test('what is asked of a measure is reached, missed, or cannot be told', (t) => {
+  const reached = (name: string, given: Parameters<typeof figureOf>[1]) =>
+    figureOf(measure(name), given).reached
+  t.true(reached('P1', {postgresql: samples(50), peer: samples(10)}))
+  t.false(reached('P1', {postgresql: samples(49), peer: samples(10)}))
+  t.is(reached('P1', {postgresql: samples(50)}), null)
+  t.true(reached('P5', {postgresql: samples(40)}))
+  t.false(reached('P5', {postgresql: samples(41)}))
+  t.true(reached('P8', {postgresql: samples(70), limit: samples(70)}))
+  t.false(reached('P8', {postgresql: samples(69), limit: samples(70)}))
+  t.is(reached('P8', {postgresql: samples(69)}), null)
+})
+
 test('the table says what is not there', (t) => {
   const figure = figureOf(measure('P3'), {embedded: samples(1_234_567), limit: samples(2_000_000)})
   const lines = table(new Map([[measure('P3'), figure]])).split('\n')
   t.is(lines.length, 2)
-  t.regex(lines[1]!, /^P3 .* lines\/s +- +1,234,567 +- +- +2,000,000 +1\.62 x$/)
+  t.regex(lines[1]!, /^P3 .* lines\/s +- +1,234,567 +- +- +2,000,000 +1\.62 x +5 x better$/)
 })
 
 test('the options are understood, or it is said what is wrong with them', (t) => {
-  t.deepEqual(readOptions(['--only', 'p1,P4', '--reps', '5']), {
-    only: ['P1', 'P4'],
+  t.deepEqual(readOptions(['--only', 'p1,P5B', '--reps', '5']), {
+    only: ['P1', 'P5b'],
     reps: 5,
     json: null,
     peer: true,
   })
   t.is(readOptions(['--help']), null)
-  t.throws(() => readOptions(['--only', 'P9']), {message: /--only knows P1, P2, P3, P4, not P9/})
+  t.throws(() => readOptions(['--only', 'P9']), {
+    message: /--only knows P1, P2, P3, P4, P5, P5b, P7, P8, not P9/,
+  })
   t.throws(() => readOptions(['--reps', '0']), {message: /--reps wants a whole number/})
   t.throws(() => readOptions(['--rep', '2']), {message: /--rep/})
 })

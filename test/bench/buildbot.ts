@@ -19,7 +19,8 @@ interface Turn {
   readonly read: (output: string) => number | null
 }
 
-const turns: Readonly<Record<MeasureName, Turn>> = {
+/** No turn for what the peer cannot do: two masters are an experiment there. */
+const turns: Readonly<Partial<Record<MeasureName, Turn>>> = {
   P1: {driver: 'b1_throughput.py', args: ['--n', '100'], takesServer: true, read: field('builds_s')},
   P2: {driver: 'b2_steps.py', args: [], takesServer: true, read: field('ms_per_step')},
   P3: {driver: 'b3_log.py', args: [], takesServer: false, read: field('lines_s')},
@@ -28,6 +29,24 @@ const turns: Readonly<Record<MeasureName, Turn>> = {
     args: ['--n', '20', '--gap', '0.3'],
     takesServer: true,
     read: (output) => number(/PB addChange sent .*?median\s+([\d.]+) ms/.exec(output)?.[1]),
+  },
+  P5: {
+    driver: 'b5_fleet.py',
+    args: ['--secs', '1'],
+    takesServer: true,
+    read: field('kb_per_connected_worker'),
+  },
+  P5b: {
+    driver: 'b5_fleet.py',
+    args: ['--secs', '1', '--stagger', '0', '--patience', '30'],
+    takesServer: true,
+    read: attachedAll,
+  },
+  P7: {
+    driver: 'b6_master_kill.py',
+    args: ['--n', '32', '--sleep', '2'],
+    takesServer: false,
+    read: (output) => number(/next command runs ([\d.]+) s/.exec(output)?.[1]),
   },
 }
 
@@ -49,8 +68,10 @@ export async function measurePeer(
   peer: Peer,
   measure: MeasureName,
   serverUrl: string | null,
-): Promise<Sample> {
-  const {driver, args, takesServer, read} = turns[measure]
+): Promise<Sample | null> {
+  const turn = turns[measure]
+  if (!turn) return null
+  const {driver, args, takesServer, read} = turn
   const folder = mkdtempSync(join(tmpdir(), 'ostler-bench-peer-'))
   const onServer = takesServer && serverUrl !== null
   try {
@@ -118,6 +139,14 @@ function run({drivers}: Peer, driver: string, args: readonly string[], url: stri
 /** The last `"name": 12.3` of a driver's output. */
 function field(name: string): Turn['read'] {
   return (output) => number([...output.matchAll(new RegExp(`"${name}": ([\\d.]+)`, 'g'))].at(-1)?.[1])
+}
+
+/** The seconds until all of its 200 workers were attached; throws when some never were. */
+function attachedAll(output: string): number | null {
+  const attached = field('attached')(output)
+  if (attached !== null && attached < 200)
+    throw new Error(`of 200 workers only ${attached} were ever attached`)
+  return field('attach_s')(output)
 }
 
 const number = (text: string | undefined): number | null => (text === undefined ? null : Number(text))

@@ -1,14 +1,18 @@
 // The bench's arithmetic, pure: samples to medians, medians to ratios, and the form in which both are told.
 
-export type MeasureName = 'P1' | 'P2' | 'P3' | 'P4'
+export type MeasureName = 'P1' | 'P2' | 'P3' | 'P4' | 'P5' | 'P5b' | 'P7' | 'P8'
 
 export interface Measure {
   readonly name: MeasureName
   readonly title: string
   readonly unit: string
   readonly better: 'more' | 'less'
-  /** How many times better than the peer Ostler must be. */
-  readonly goal: number
+  /** How many times better than the peer Ostler must be; null where only `bound` counts. */
+  readonly goal: number | null
+  /** What Ostler must reach by itself, in the measure's unit, where it does not depend on the machine so much. */
+  readonly bound?: number
+  /** How much of the limit beside it Ostler must reach, 1 for all of it. */
+  readonly ofLimit?: number
 }
 
 export const measures: readonly Measure[] = [
@@ -16,6 +20,10 @@ export const measures: readonly Measure[] = [
   {name: 'P2', title: 'a step of a build of 200', unit: 'ms', better: 'less', goal: 5},
   {name: 'P3', title: 'lines of one step, stored', unit: 'lines/s', better: 'more', goal: 5},
   {name: 'P4', title: 'change to running command', unit: 'ms', better: 'less', goal: 2},
+  {name: 'P5', title: 'idle worker, on the master', unit: 'kB', better: 'less', goal: null, bound: 40},
+  {name: 'P5b', title: 'a burst of workers, all attached', unit: 's', better: 'less', goal: null, bound: 10},
+  {name: 'P7', title: 'restart to next command', unit: 's', better: 'less', goal: null, bound: 1},
+  {name: 'P8', title: 'builds of two masters', unit: 'builds/s', better: 'more', goal: null, ofLimit: 1},
 ]
 
 /** Who is measured: Ostler on a server and embedded, the peer, and the machine alone. */
@@ -42,7 +50,11 @@ export interface Figure {
   readonly embedded: number | null
   /** How many times better than Ostler the machine alone is. */
   readonly fromLimit: number | null
-  readonly goal: number
+  readonly goal: number | null
+  /** What was asked for, in words. */
+  readonly asked: string
+  /** Whether it was reached; null when there was nothing to compare. */
+  readonly reached: boolean | null
   /** Every turn, in order. */
   readonly samples: Samples
 }
@@ -67,18 +79,37 @@ export function figureOf(measure: Measure, samples: Samples): Figure {
   const of = (side: Side) => median((samples[side] ?? []).map(({value}) => value))
   const [server, embedded, peer, limit] = [of('postgresql'), of('embedded'), of('peer'), of('limit')]
   const ostler = server ?? embedded
+  const ratio = times(measure.better, ostler, peer)
+  const fromLimit = times(measure.better, limit, ostler)
   return {
     ostler,
     peer,
     limit,
-    ratio: times(measure.better, ostler, peer),
+    ratio,
     unit: measure.unit,
     database: server !== null ? 'postgresql' : embedded !== null ? 'embedded' : null,
     embedded,
-    fromLimit: times(measure.better, limit, ostler),
+    fromLimit,
     goal: measure.goal,
+    asked: asked(measure),
+    reached: isReached(measure, {ostler, ratio, fromLimit}),
     samples,
   }
+}
+
+function isReached(
+  {goal, bound, ofLimit}: Measure,
+  {ostler, ratio, fromLimit}: Pick<Figure, 'ostler' | 'ratio' | 'fromLimit'>,
+): boolean | null {
+  if (bound !== undefined) return ostler === null ? null : ostler <= bound
+  if (ofLimit !== undefined) return fromLimit === null ? null : 1 / fromLimit >= ofLimit
+  return ratio === null || goal === null ? null : ratio >= goal
+}
+
+function asked({goal, bound, ofLimit, unit}: Measure): string {
+  if (bound !== undefined) return `at most ${bound} ${unit}`
+  if (ofLimit !== undefined) return `off by ${1 / ofLimit} x at most`
+  return `${goal ?? 0} x better`
 }
 
 const headings = [
@@ -91,6 +122,8 @@ const headings = [
   'better by',
   'the machine',
   'off it by',
+  'asked',
+  '',
 ]
 
 /** The table that people read. */
@@ -105,6 +138,8 @@ export function table(figures: ReadonlyMap<Measure, Figure>): string {
     fold(each.ratio),
     plain(each.limit),
     fold(each.fromLimit),
+    each.asked,
+    each.reached === null ? '' : each.reached ? 'reached' : 'missed',
   ])
   const all = [headings, ...rows]
   const widths = headings.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)))

@@ -63,6 +63,8 @@ export async function limitOf(
       )
     case 'P4':
       return databaseUrl === null ? null : commitAndSpawn(databaseUrl)
+    default:
+      return null
   }
 }
 

@@ -1,4 +1,4 @@
-// `npm run bench`: P1 to P4 for Ostler on PostgreSQL and embedded, beside the machine's limits and beside Buildbot, in
+// `npm run bench`: P1 to P8 for Ostler on PostgreSQL and embedded, beside the machine's limits and beside Buildbot, in
 // turns of one run, since only ratios of one run mean anything on a shared machine. README.md tells what each means.
 import {mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
@@ -17,6 +17,7 @@ import {
   type Side,
   table,
 } from './figures.ts'
+import {burst, idleFleet, restart, shared} from './grounds.ts'
 import {describeMachine, limitOf} from './machine.ts'
 import {Ostler} from './ostler.ts'
 
@@ -75,11 +76,15 @@ export function readOptions(args: readonly string[]): BenchOptions | null {
   const reps = Number(values.reps)
   if (!Number.isInteger(reps) || reps < 1) throw new Error(`--reps wants a whole number, not ${values.reps}`)
   const known = measures.map(({name}) => name)
-  const words = values.only?.split(',').map((word) => word.trim().toUpperCase()) ?? known
+  const words = values.only?.split(',').map((word) => named(word.trim())) ?? known
   const unknown = words.find((word) => !known.includes(word as MeasureName))
   if (unknown !== undefined) throw new Error(`--only knows ${known.join(', ')}, not ${unknown}`)
   return {only: words as MeasureName[], reps, json: values.json ?? null, peer: !values['no-peer']}
 }
+
+/** P5b however it is written. */
+const named = (word: string): string =>
+  measures.find(({name}) => name.toLowerCase() === word.toLowerCase())?.name ?? word.toUpperCase()
 
 interface Ground {
   readonly folder: string
@@ -96,15 +101,17 @@ async function runBench({only, reps, json, peer}: BenchOptions): Promise<void> {
   if (!server) console.log('without PostgreSQL: it is not installed')
   const ostlers = new Map<Database, Ostler>()
   try {
-    if (server) ostlers.set('postgresql', await startOstler(folder, 'postgresql', server.url))
-    ostlers.set('embedded', await startOstler(folder, 'embedded', null))
+    if (only.some(isOfOne)) {
+      if (server) ostlers.set('postgresql', await startOstler(folder, 'postgresql', server.url))
+      ostlers.set('embedded', await startOstler(folder, 'embedded', null))
+    }
     const ground = {folder, server, peer: peer ? peerHere() : null, ostlers}
     const idle = await measureIdle(ground)
     for (const ostler of ostlers.values()) await ostler.warm()
     const figures = new Map<Measure, ReturnType<typeof figureOf>>()
     for (const measure of measures.filter(({name}) => only.includes(name)))
       figures.set(measure, figureOf(measure, await inTurn(ground, measure, reps)))
-    console.log(`\n${table(figures)}\n\n${idleText(idle)}`)
+    console.log(`\n${table(figures)}\n\n${idleText(idle)}`.trimEnd())
     const told = [...figures].map(([{name}, figure]) => [name, figure])
     if (json !== null)
       writeFileSync(
@@ -146,10 +153,41 @@ async function inTurn(ground: Ground, measure: Measure, reps: number): Promise<R
 
 async function measureOnce(ground: Ground, measure: MeasureName, side: Side): Promise<Sample | null> {
   const {folder, server, peer, ostlers} = ground
-  if (side === 'limit') return limitOf(measure, folder, server?.url ?? null)
-  if (side === 'peer') return peer && measurePeer(peer, measure, server?.url ?? null).catch(tellFailure)
+  const url = server?.url ?? null
+  if (side === 'limit') return limitBeside(measure, folder, url)
+  if (side === 'peer') return peer && measurePeer(peer, measure, url).catch(tellFailure)
+  if (!isOfOne(measure))
+    return side === 'postgresql' && url === null
+      ? null
+      : measureGround(measure, folder, side === 'embedded' ? null : url)
   const ostler = ostlers.get(side)
   return ostler ? measureOstler(ostler, measure) : null
+}
+
+/** Whether a measure is of the one master and the one worker that run all the while. */
+const isOfOne = (measure: MeasureName) => ['P1', 'P2', 'P3', 'P4'].includes(measure)
+
+/** What a measure is held against: the machine alone or, for two masters, one. */
+async function limitBeside(measure: MeasureName, folder: string, url: string | null): Promise<Sample | null> {
+  if (measure !== 'P8') return limitOf(measure, folder, url)
+  return url === null ? null : shared(folder, url, 1)
+}
+
+async function measureGround(
+  measure: MeasureName,
+  folder: string,
+  url: string | null,
+): Promise<Sample | null> {
+  switch (measure) {
+    case 'P5':
+      return idleFleet(folder, url)
+    case 'P5b':
+      return burst(folder, url)
+    case 'P7':
+      return restart(folder, url)
+    default: // The embedded database has one master.
+      return url === null ? null : shared(folder, url, 2)
+  }
 }
 
 /** A peer that cannot be measured leaves its column empty. */
@@ -166,7 +204,7 @@ function measureOstler(ostler: Ostler, measure: MeasureName): Promise<Sample> {
       return ostler.step()
     case 'P3':
       return ostler.log()
-    case 'P4':
+    default:
       return ostler.latency()
   }
 }
@@ -183,10 +221,12 @@ async function measureIdle({ostlers}: Ground): Promise<Idle> {
 }
 
 const idleText = (idle: Idle): string =>
-  `idle master, resident: ${(['postgresql', 'embedded'] as const)
-    .flatMap((database) =>
-      idle[database] === undefined
-        ? []
-        : [`${database} ${plain(idle[database])} MB (at most ${idleMost[database]})`],
-    )
-    .join(', ')}`
+  idle.postgresql === undefined && idle.embedded === undefined
+    ? ''
+    : `idle master, resident: ${(['postgresql', 'embedded'] as const)
+        .flatMap((database) =>
+          idle[database] === undefined
+            ? []
+            : [`${database} ${plain(idle[database])} MB (at most ${idleMost[database]})`],
+        )
+        .join(', ')}`

@@ -56,9 +56,10 @@ test('while the database is away the page is old and says so, and then everythin
   const health = await fetch(`${system.master.url}/healthz`)
   t.is(health.status, 503)
   t.regex(await health.text(), /database/)
-  // A page that is opened now says so, too.
+  // A page that is opened now says so, too, and has what was known when the last one was.
   await page.reload()
   await banner.waitFor()
+  await page.getByRole('link', {name: 'b', exact: true}).first().waitFor()
 
   await start()
   await banner.waitFor({state: 'detached'})

@@ -20,8 +20,8 @@ export interface Node {
 }
 
 interface Event {
-  readonly at: number
-  readonly order: number
+  at: number
+  order: number
   readonly node: Node | null
   readonly life: number
   readonly act: () => void
@@ -65,8 +65,11 @@ const real = {
   setImmediate: globalThis.setImmediate,
 }
 
-/** Settles when every promise that can settle now has. */
-const drained = () => new Promise<void>((resolve) => real.setImmediate(resolve))
+/**
+ * Runs what promises and `process.nextTick` have waiting, to its end, without a turn of the real event loop: no real
+ * input or output is ever under way here. Node keeps this call for whoever plays the event loop.
+ */
+const settle = (process as unknown as {_tickCallback: () => void})._tickCallback
 
 export class Clockwork {
   /** True time, in milliseconds since the beginning. */
@@ -133,27 +136,50 @@ export class Clockwork {
     act()
   }
 
+  /** Runs events while there are any and `goesOn` says so. */
+  run(goesOn: () => boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      // In a task of its own: what promises have waiting cannot be run by what a promise has waiting.
+      real.setImmediate(() => {
+        try {
+          while (goesOn() && this.step());
+          resolve()
+        } catch (error) {
+          reject(error instanceof Error ? error : new Error(String(error)))
+        }
+      })
+    })
+  }
+
   /** Runs the next event; false when there is none. */
-  async step(): Promise<boolean> {
+  private step(): boolean {
     const event = this.pop()
     if (!event) return false
     this.now = Math.max(this.now, event.at)
     const {node} = event
     if (event.isCancelled || (node && (!node.isAlive || node.life !== event.life))) return true
     if (node && node.frozenUntil > this.now) {
-      this.push({...event, at: node.frozenUntil, order: this.order++, isCancelled: false}, event)
+      event.at = node.frozenUntil
+      event.order = this.order++
+      this.push(event)
       return true
     }
     this.events++
     this.current = node
-    try {
-      event.act()
-    } catch (error) {
-      this.onError(error)
-    }
-    await drained()
+    this.untilCalm(event.act)
     this.current = null
     return true
+  }
+
+  /** An error ends neither the event nor what it settles: who hears of it says what comes of it. */
+  private untilCalm(act: () => void): void {
+    for (let next: () => void = act; ; next = settle)
+      try {
+        next()
+        if (next === settle) return
+      } catch (error) {
+        this.onError(error)
+      }
   }
 
   /** Makes the process's clocks and timers the current node's. Returns how to undo it. */
@@ -206,9 +232,7 @@ export class Clockwork {
     }
   }
 
-  private push(event: Event, moved?: Event): void {
-    // A timer that waits out its node's freeze can still be cleared meanwhile.
-    if (moved) Object.defineProperty(event, 'isCancelled', {get: () => moved.isCancelled})
+  private push(event: Event): void {
     const {heap} = this
     let at = heap.length
     heap.push(event)

@@ -109,7 +109,7 @@ async function say(side: Side, one: Word): Promise<unknown> {
         await words.openAttemptsOf(sql, one.worker).then((open) => open.map(({cancel, ...rest}) => ({...rest, isCancelled: cancel !== null}))),
       ]) // prettier-ignore
     case 'detach':
-      return tx((sql) => words.detachWorker(sql, one.worker, String(one.session)))
+      return tx((sql) => words.detachWorkers(sql, [{worker: one.worker, session: String(one.session)}]))
     case 'beat': {
       const told = {skewMs: 5, freeBytes: 7, spool: {...spool, bytes: 3}, hindered: 'no room'}
       const beat = {worker: one.worker, session: String(one.session), ...told}

@@ -1,12 +1,10 @@
 // `npm run simulate`: runs seeds of the simulation, on all cores, and tells what became of them. A seed that breaks a
 // promise prints itself, the promise, the last lines of what happened, and the command that replays it.
 import {type ChildProcess, fork} from 'node:child_process'
-import {existsSync, mkdtempSync, rmSync} from 'node:fs'
-import {availableParallelism, tmpdir} from 'node:os'
-import {join} from 'node:path'
+import {availableParallelism} from 'node:os'
 import {fileURLToPath} from 'node:url'
 import {parseArgs} from 'node:util'
-import {runSeedBelow, type Verdict} from './seed.ts'
+import {runSeed, type Verdict} from './seed.ts'
 
 const usage = `npm run simulate -- [OPTIONS]
 
@@ -29,10 +27,6 @@ interface Options {
   readonly jobs: number
   readonly json: boolean
 }
-
-/** Where workers' disks are: in memory, when there is such a place. */
-export const disksDir = (): string =>
-  mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'ostler-simulation-'))
 
 /** Runs the simulation with the words of its command line; answers the exit code. */
 export async function simulate(args: readonly string[]): Promise<number> {
@@ -77,16 +71,11 @@ function whole(name: string, text: string, least: number): number {
 
 /** One seed, line by line. */
 async function replay(seed: number): Promise<number> {
-  const dir = disksDir()
-  try {
-    const verdict = await runSeedBelow(dir, seed, {onLine: (line) => console.log(line)})
-    const {broken, hash, events, virtualMs} = verdict
-    console.log(`\nseed ${seed}: ${events} events in ${Math.round(virtualMs / 1000)} s of its time, hash ${hash}`)
-    if (broken) console.log(`BROKEN ${broken.promise}\n  ${broken.text}`)
-    return broken ? 1 : 0
-  } finally {
-    rmSync(dir, {recursive: true, force: true})
-  }
+  const verdict = await runSeed(seed, {onLine: (line) => console.log(line)})
+  const {broken, hash, events, virtualMs} = verdict
+  console.log(`\nseed ${seed}: ${events} events in ${Math.round(virtualMs / 1000)} s of its time, hash ${hash}`)
+  if (broken) console.log(`BROKEN ${broken.promise}\n  ${broken.text}`)
+  return broken ? 1 : 0
 } // prettier-ignore
 
 interface Sum {
@@ -111,7 +100,7 @@ async function runMany(options: Options): Promise<number> {
   try {
     await inProcesses(options, (verdict) => {
       add(sum, verdict)
-      if (verdict.broken && !options.json) print(verdict)
+      if (verdict.broken) print(verdict, options.json ? process.stderr : process.stdout)
     })
   } finally {
     clearInterval(timer)
@@ -134,8 +123,8 @@ function add(sum: Sum, verdict: Verdict): void {
   for (const [name, count] of Object.entries(verdict.counts)) sum.counts[name] = (sum.counts[name] ?? 0) + count
 } // prettier-ignore
 
-function print({seed, broken, tail}: Verdict): void {
-  process.stdout.write(
+function print({seed, broken, tail}: Verdict, to: NodeJS.WriteStream): void {
+  to.write(
     `\n${tail.join('\n')}\n\nseed ${seed} BROKE: ${broken?.promise ?? ''}\n  ${broken?.text ?? ''}\n` +
       `  replay it: npm run simulate -- --seed ${seed}\n\n`,
   )
@@ -180,17 +169,14 @@ async function inProcesses({from, seeds, jobs}: Options, hear: Heard): Promise<v
   await Promise.all(children.map(run))
 }
 
-/** The life of a child process: seeds by the batch, in a directory of its own. */
+/** The life of a child process: seeds by the batch. */
 function serve(): void {
-  const dir = disksDir()
   const send = (message: object) => process.send?.(message)
-  process.on('exit', () => rmSync(dir, {recursive: true, force: true}))
   process.on('disconnect', () => process.exit(1))
   process.on('message', (message: {end: true} | {from: number; until: number}) => {
     if ('end' in message) process.exit(0)
     void (async () => {
-      for (let seed = message.from; seed < message.until; seed++)
-        send({verdict: await runSeedBelow(dir, seed)})
+      for (let seed = message.from; seed < message.until; seed++) send({verdict: await runSeed(seed)})
       send({ready: true})
     })()
   })

@@ -1,10 +1,9 @@
 // One seed: a world of masters and workers, a storm, the calm after it, and what became of the promises.
-import {mkdirSync, rmSync} from 'node:fs'
 import {join} from 'node:path'
 import type {Config} from '../../config/config.ts'
 import {loadYaml} from '../../config/load.ts'
 import {Clockwork} from './clockwork.ts'
-import {Disks} from './disk.ts'
+import {Disks, disksRoot} from './disk.ts'
 import {Host} from './host.ts'
 import {LogShelf} from './logs.ts'
 import {VirtualMaster} from './master.ts'
@@ -14,16 +13,16 @@ import {Network} from './network.ts'
 import {Broken, Promises} from './promises.ts'
 import {Random} from './random.ts'
 import {Database} from './store.ts'
-import {calm, type Counts, noCounts, type Scene, storm} from './storm.ts'
+import {calm, type Counts, noCounts, type Scene, storm, type TroubleName} from './storm.ts'
 import {VirtualWorker} from './worker.ts'
 
 export interface SeedOptions {
-  /** An empty directory for the workers' disks. */
-  readonly dir: string
   /** A ledger without one of its guards is one that must be found out. */
   readonly guards?: Guards
   /** How often the database lies about a commit, for the same purpose. */
   readonly lyingCommit?: number
+  /** The only kinds of trouble that its storm has; by chance without. */
+  readonly troubles?: readonly TroubleName[]
   /** Every line of what happened, not only the last. */
   readonly onLine?: (line: string) => void
 }
@@ -74,7 +73,7 @@ function configuration(): Config {
 }
 
 /** Runs one seed to its end, or to the first promise that is broken. */
-export async function runSeed(seed: number, options: SeedOptions): Promise<Verdict> {
+export async function runSeed(seed: number, options: SeedOptions = {}): Promise<Verdict> {
   const config = configuration()
   const world = new VirtualWorld(seed, config, options)
   return await world.run()
@@ -132,7 +131,6 @@ class VirtualWorld {
       if (!this.broken && left !== null) this.broken = {promise: atTheEnd, text: left}
     } finally {
       for (const each of undo.reverse()) each()
-      for (const {node} of this.workers) this.disks.closeAll(node)
     }
     return this.verdict()
   }
@@ -155,7 +153,7 @@ class VirtualWorld {
       const host = new Host(name, clock, seed)
       host.pace = pace
       this.hosts.set(name, host)
-      const stateDir = join(this.options.dir, name)
+      const stateDir = join(disksRoot, name)
       const addresses = this.masters.map(({address}) => address)
       const parts = {clock, network, disks: this.disks, stateDir, maxBuilds: random.whole(1, 3), labels: {}, addresses}
       this.workers.push(new VirtualWorker(clock.node(name, new Random(seed, name)), host, parts))
@@ -167,7 +165,7 @@ class VirtualWorld {
     const {clock, database, network, shelf, disks, masters, workers, counts, random} = this
     const whole = this.config
     return {
-      clock, database, network, shelf, disks, masters, workers, counts, random, lyingCommit: this.options.lyingCommit ?? 0,
+      clock, database, network, shelf, disks, masters, workers, counts, random, lyingCommit: this.options.lyingCommit ?? 0, troubles: this.options.troubles ?? null,
       builders: whole.builders.map(({name}) => name),
       reload: (without) => {
         clock.say(`RELOAD without ${without.join(', ') || 'nothing'}`)
@@ -178,14 +176,14 @@ class VirtualWorld {
   }
 
   private async until(isDone: () => boolean, limitMs: number): Promise<void> {
+    const {clock} = this
     let look = 0
-    while (!this.broken && this.clock.now < limitMs && this.clock.events < eventsMax) {
-      if (this.clock.now >= look) {
-        if (isDone()) return
-        look = this.clock.now + 200
-      }
-      if (!(await this.clock.step())) return
-    }
+    await clock.run(() => {
+      if (this.broken || clock.now >= limitMs || clock.events >= eventsMax) return false
+      if (clock.now < look) return true
+      look = clock.now + 200
+      return !isDone()
+    })
   }
 
   private workersAreEmpty(): string | null {
@@ -216,7 +214,8 @@ class VirtualWorld {
     const write = process.stderr.write
     process.stderr.write = ((text: string) => {
       if (!this.clock.current) return write.call(process.stderr, text)
-      this.clock.say(text.replace(/^\S+ /, '').trimEnd().slice(0, 600))
+      // Without stacks, which would make the hash one of where the code stands.
+      this.clock.say(text.replace(/^\S+ /, '').replace(/\\n {4}at .*/, '').trimEnd().slice(0, 600))
       if (/TypeError|RangeError|ReferenceError/.test(text))
         this.broken ??= {promise: 'nobody complains', text}
       return true
@@ -260,14 +259,3 @@ class VirtualWorld {
     } // prettier-ignore
   }
 }
-
-/** Runs a seed in a directory of its own below `parent`. */
-export async function runSeedBelow(parent: string, seed: number, options: Omit<SeedOptions, 'dir'> = {}): Promise<Verdict> {
-  const dir = join(parent, `seed-${seed}`)
-  mkdirSync(dir, {recursive: true})
-  try {
-    return await runSeed(seed, {...options, dir})
-  } finally {
-    rmSync(dir, {recursive: true, force: true})
-  }
-} // prettier-ignore

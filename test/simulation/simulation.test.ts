@@ -1,12 +1,7 @@
 // As many seeds as fit into some seconds, and the proof that the simulation finds what it is there to find.
-import {rmSync} from 'node:fs'
 import test from 'ava'
-import {disksDir} from './main.ts'
 import {allGuards} from './model/attempts.ts'
-import {runSeedBelow, type SeedOptions, type Verdict} from './seed.ts'
-
-const dir = disksDir()
-test.after.always(() => rmSync(dir, {recursive: true, force: true}))
+import {runSeed, type SeedOptions, type Verdict} from './seed.ts'
 
 /** How long the seeds of one test run may take, in milliseconds; how many that is depends on the machine. */
 const budgetMs = 20_000
@@ -20,7 +15,7 @@ test.serial('every promise is kept through storms of crashes, cuts, freezes and 
   const until = Date.now() + budgetMs
   let seeds = 0
   for (; seeds < seedsLeast || Date.now() < until; seeds++) {
-    const verdict = await runSeedBelow(dir, from + seeds)
+    const verdict = await runSeed(from + seeds)
     if (verdict.broken) t.log(verdict.tail.join('\n'))
     t.is(verdict.broken, null, `replay it: npm run simulate -- --seed ${from + seeds}`)
   }
@@ -28,21 +23,21 @@ test.serial('every promise is kept through storms of crashes, cuts, freezes and 
 })
 
 test.serial('the same seed gives the same trace, and another seed another', async (t) => {
-  const hash = async (seed: number) => (await runSeedBelow(dir, seed)).hash
+  const hash = async (seed: number) => (await runSeed(seed)).hash
   for (const seed of [3, 14, 159]) t.is(await hash(seed), await hash(seed))
   t.not(await hash(3), await hash(4))
 })
 
 /** The first seed that tells what is wrong with a world that lacks something. */
-async function firstBroken(options: Omit<SeedOptions, 'dir'>): Promise<Verdict | null> {
+async function firstBroken(options: SeedOptions): Promise<Verdict | null> {
   for (let seed = 1; seed <= enough; seed++) {
-    const verdict = await runSeedBelow(dir, seed, options)
+    const verdict = await runSeed(seed, options)
     if (verdict.broken) return verdict
   }
   return null
 }
 
-const holes: readonly [string, Omit<SeedOptions, 'dir'>, RegExp][] = [
+const holes: readonly [string, SeedOptions, RegExp][] = [
   [
     'without the check of the fencing number it is told that an attempt has effects that is not effective',
     {guards: {...allGuards, effective: false}},
@@ -50,8 +45,9 @@ const holes: readonly [string, Omit<SeedOptions, 'dir'>, RegExp][] = [
   ],
   [
     'without the check of what was applied meanwhile it is told that entries are applied out of order',
-    {guards: {...allGuards, applied: false}},
-    /^I[23]/,
+    // Two masters at once: one is slow, and its worker moves on to the other.
+    {guards: {...allGuards, applied: false}, troubles: ['slowMaster']},
+    /^(I[23]|nobody complains)/,
   ],
   [
     'with acknowledgements of what was not committed it is told so',

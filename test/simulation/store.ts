@@ -196,6 +196,7 @@ export class ModelStore implements Store, ModelSql {
   private async once<T>(run: (tx: Transaction) => Promise<T>): Promise<T> {
     // BEGIN travels with the first statement.
     let own: Work | null = null
+    let idle: {isCancelled: boolean} | null = null
     const {clock, tables} = this.database
     let last: Promise<unknown> = Promise.resolve()
     // A connection that breaks takes its transaction with it.
@@ -210,10 +211,13 @@ export class ModelStore implements Store, ModelSql {
           this.ask<S>(
             name,
             (reply) => {
-              own ??= this.begin()
-              if (own.isOver) return reply.fail(gone('the transaction was ended'))
-              const mine = own
-              clock.later(idleInTransactionMs, null, () => this.works.has(mine) && this.database.end(mine))
+              const mine = (own ??= this.begin())
+              if (mine.isOver) return reply.fail(gone('the transaction was ended'))
+              idle ??= clock.later(
+                idleInTransactionMs,
+                null,
+                () => this.works.has(mine) && this.database.end(mine),
+              )
               this.attempt(own, name, work, reply)
             },
             broken,
@@ -249,6 +253,8 @@ export class ModelStore implements Store, ModelSql {
     } finally {
       const mine = own as Work | null
       if (mine) this.works.delete(mine)
+      const timer = idle as {isCancelled: boolean} | null
+      if (timer) timer.isCancelled = true
     }
   }
 

@@ -27,7 +27,11 @@ export interface Scene {
   readonly counts: Counts
   /** How often the database says that it committed what it did not: 0 but in a test of the tests. */
   readonly lyingCommit: number
+  /** The kinds of trouble that there are at all, by chance when it is null. */
+  readonly troubles: readonly TroubleName[] | null
 }
+
+export type TroubleName = keyof typeof troubles
 
 /** What happened, for the summary. */
 export type Counts = Record<
@@ -46,7 +50,7 @@ type Trouble = (scene: Scene) => void
 const span = (random: Random, usual: number, long: number) =>
   random.chance(0.2) ? random.between(usual, long) : random.between(0, usual)
 
-const troubles: Readonly<Record<string, Trouble>> = {
+const troubles = {
   masterCrash({clock, random, masters, counts}) {
     const master = random.pick(masters)
     if (!master.node.isAlive) return
@@ -173,7 +177,7 @@ const troubles: Readonly<Record<string, Trouble>> = {
     reload([random.pick(builders)])
     clock.later(span(random, 10_000, 40_000), null, () => reload([]))
   },
-}
+} satisfies Readonly<Record<string, Trouble>>
 
 /** Somebody's transaction at the database itself, and the bell after it through some master. */
 function act(scene: Scene, what: string, work: (tx: ModelSql) => Promise<unknown>): void {
@@ -200,11 +204,12 @@ function act(scene: Scene, what: string, work: (tx: ModelSql) => Promise<unknown
 /** Sends the storm over the scene; all of it is over at `untilMs`. */
 export function storm(scene: Scene, untilMs: number): void {
   const {clock, random} = scene
-  const kinds = Object.entries(troubles).filter(() => random.chance(0.55))
+  const byChance = Object.values<Trouble>(troubles).filter(() => random.chance(0.55))
+  const kinds = scene.troubles?.map((name): Trouble => troubles[name]) ?? byChance
   const everyMs = random.between(1_500, 15_000)
   for (let at = random.between(0, everyMs); at < untilMs; at += random.between(0, 2 * everyMs)) {
     const kind = kinds.length > 0 ? random.pick(kinds) : null
-    if (kind) clock.later(at, null, () => kind[1](scene))
+    if (kind) clock.later(at, null, () => kind(scene))
   }
   const requests = random.whole(2, 7)
   for (let n = 0; n < requests; n++) clock.later(random.between(0, untilMs * 0.8), null, () => submit(scene))

@@ -84,7 +84,12 @@ export class VirtualWorker {
       store: null as never,
       hands: virtualHands(this.host, clock, this.node),
     }
-    const attempts = new Attempts(stateDir, tools, workspaces, disk, {maxBuilds, minFreeBytes, spool})
+    const attempts = new Attempts(stateDir, tools, workspaces, disk, {
+      maxBuilds,
+      minFreeBytes,
+      spool,
+      shortage: () => null,
+    })
     attempts.find()
     const link = new Link({
       masters: addresses.map((address) => `http://${address}`),

@@ -106,7 +106,7 @@ for (const [what, dies] of [
       let worker = start(t, master, {stateDir, args})
       await master.connectedOnce()
       const steps = [
-        step(`${print(200, dies ? 'sleep 0.05;' : 'sleep 0.02;')}`),
+        step(print(200, dies ? 'sleep 0.05;' : 'sleep 0.02;')),
         step(`echo fine; echo >${done}`, {name: 'b'}),
       ]
       master.offer('1', plan(steps))
@@ -182,7 +182,7 @@ test.serial(
 
 test.serial('a step that is held for want of room can be cancelled', async (t) => {
   const master = await listening(t)
-  const worker = start(t, master, {args: blocking})
+  start(t, master, {args: blocking})
   await master.connectedOnce()
   const trapped = `trap 'echo caught; exit 1' INT; ${print(1000)}`
   master.isMute = true
@@ -200,7 +200,7 @@ test.serial(
   'a step that prints faster than its master takes waits for it, and nothing is left out',
   async (t) => {
     const master = await listening(t)
-    const worker = start(t, master, {args})
+    start(t, master, {args})
     await master.connectedOnce()
     master.offer('1', plan([step(print(60))]))
     t.is((await master.ended('1', 60_000)).result, 'success')
@@ -222,7 +222,7 @@ test.serial('what is printed into a property is held to the limit, too', async (
     capture: 'much',
   }
   master.isMute = true
-  master.offer('1', plan([step('', {command} as never)]))
+  master.offer('1', plan([step('', {command})]))
   let isOver = false
   const watching = mostUsed(stateDir, () => isOver)
   await master.until(() => worker.said().includes('output.cut'), 'a cut')

@@ -3,7 +3,6 @@ import {mkdirSync, readdirSync, rmSync} from 'node:fs'
 import {join} from 'node:path'
 import type {Hello, MasterMessage, Offer, SpoolState, Welcome} from '../protocol/messages.ts'
 import {Attempt} from '../world/attempt.ts'
-import {descriptorShortage} from '../world/descriptors.ts'
 import type {Disk} from '../world/disk.ts'
 import type {Link} from '../world/link.ts'
 import {note, warn} from '../world/print.ts'
@@ -28,6 +27,8 @@ export interface Capacity {
   readonly maxBuilds: number
   readonly minFreeBytes: number
   readonly spool: SpoolRule
+  /** Why there are fewer than so many file descriptors; null when there are enough. */
+  readonly shortage: (min?: number) => string | null
 }
 
 export class Attempts {
@@ -55,6 +56,7 @@ export class Attempts {
     this.tools = {
       ...tools,
       freeBytes: () => disk.freeBytes(),
+      shortage: capacity.shortage,
       quota: (attempt) => this.held.get(attempt.fence)?.quota ?? new Quota(attempt.journal, capacity.spool),
     }
     this.workspaces = workspaces
@@ -98,7 +100,7 @@ export class Attempts {
 
   /** Why no new build is wanted here, beside what is told of the disk; null when one is. */
   hindrance(): string | null {
-    return descriptorShortage()
+    return this.capacity.shortage()
   }
 
   /** What waits on this disk for the master, and what is done about it. */

@@ -14,7 +14,7 @@ import {ContainerGround, HostGround, Lost, markOf, type Ground, type Place} from
 import {warn} from '../world/print.ts'
 import {StepLog} from '../world/logs.ts'
 import type {Quota} from '../world/quota.ts'
-import {descriptorShortage, patiently} from '../world/descriptors.ts'
+import {patiently} from '../world/descriptors.ts'
 import {DiskFull} from '../world/spool.ts'
 import {checkoutCommand} from './checkout.ts'
 import {keepCommand, type Store} from './keep.ts'
@@ -34,6 +34,7 @@ export interface Tools {
   readonly store: Store
   readonly hands: Hands
   readonly freeBytes: () => number | null
+  readonly shortage: (min?: number) => string | null
   /** The room on this disk for an attempt's output. */
   readonly quota: (attempt: Attempt) => Quota
 }
@@ -127,7 +128,7 @@ async function obey(order: Doable, attempt: Attempt, grounds: Grounds, tools: To
     case 'wait':
       return waitUntil(order.until, attempt)
     case 'start':
-      await enoughDescriptors(attempt)
+      await enoughDescriptors(attempt, tools)
       attempt.record({entry: 'stepStarted', at, step: order.step, try: order.try})
       return tryStep(order.step, order.try, attempt, grounds, tools)
     case 'follow':
@@ -136,9 +137,9 @@ async function obey(order: Doable, attempt: Attempt, grounds: Grounds, tools: To
 }
 
 /** A step that could not open a file would fail for it: it waits for its time instead. */
-async function enoughDescriptors(attempt: Attempt): Promise<void> {
+async function enoughDescriptors(attempt: Attempt, {shortage}: Tools): Promise<void> {
   for (let isTold = false; ; isTold = true) {
-    const why = descriptorShortage(descriptorsForStep)
+    const why = shortage(descriptorsForStep)
     if (why === null) return
     if (!isTold) warn('step.waits', {attempt: attempt.fence, why})
     await waitUntil(Date.now() + descriptorsAgainMs, attempt)

@@ -16,7 +16,12 @@ import {
 import {note, warn} from './print.ts'
 
 const backoffMinMs = 200
-const backoffMaxMs = 30_000
+/** A refused dial costs next to nothing, and a master that starts again must not wait for its workers. */
+const steadyRounds = 40
+const backoffGrowth = 1.3
+const backoffMaxMs = 10_000
+/** After a refusal nothing will have changed in a moment. */
+const roundsOfRefusal = steadyRounds + 8
 const welcomeMs = 20_000
 const silentBeatsMax = 3
 const known = new Set(['welcome', 'refused', 'offer', 'applied', 'cancel', 'stop', 'beaten'])
@@ -173,7 +178,7 @@ export class Link {
     // A wrong token at the first call is a mistake to be told at once; later it may be the master's, and a build may wait for it.
     if (code === 'token' && !this.wasWelcome && this.options.hello().attempts.length === 0)
       return this.giveUp(3)
-    this.failures = Math.max(this.failures, 3 * this.options.masters.length)
+    this.failures = Math.max(this.failures, roundsOfRefusal * this.options.masters.length)
     this.socket?.close(1000)
   }
 
@@ -191,7 +196,7 @@ export class Link {
     this.at = (this.at + 1) % length
     // Every master is asked once before the pause grows.
     const rounds = Math.floor(this.failures++ / length)
-    const limitMs = Math.min(backoffMaxMs, backoffMinMs * 2 ** Math.min(rounds, 10))
+    const limitMs = Math.min(backoffMaxMs, backoffMinMs * backoffGrowth ** Math.max(0, rounds - steadyRounds))
     const waitMs = limitMs * (0.5 + Math.random() / 2)
     warn('link.lost', {master: from, why, againMs: Math.round(waitMs), next: this.master})
     this.later(waitMs, () => this.dial())

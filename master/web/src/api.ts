@@ -89,6 +89,9 @@ export const read = {
       `/waterfall${query({from: new Date(from).toISOString(), to: new Date(to).toISOString()})}`,
       signal,
     ),
+  /** The window that ends now. It has no times in its address, so that a master without its database still knows it. */
+  waterfallNow: (spanMs: number, signal?: AbortSignal) =>
+    get<Waterfall>(`/waterfall${query({hours: spanMs / 3_600_000})}`, signal),
   builders: () => get<Page<Builder>>('/builders?limit=500'),
   builds: (filter: {
     builder?: string

@@ -16,6 +16,11 @@ export interface Attachment {
   readonly maxBuilds: number
 }
 
+export interface SessionKey {
+  readonly worker: string
+  readonly session: string
+}
+
 /** Notes a worker as connected to this master, in a session newer than all before. Returns the session's number. */
 export async function attachWorker(tx: Sql, a: Attachment): Promise<string> {
   const [row] = await tx.query<{session: string}>(
@@ -56,15 +61,22 @@ export async function noteRefusal(sql: Sql, worker: string, text: string): Promi
   )
 }
 
-/** Notes that a session ended; a newer session of the worker is left alone. No beat of it counts any more. */
-export async function detachWorker(tx: Sql, worker: string, session: string): Promise<void> {
-  const rows = await tx.query(
-    `WITH ended AS (SELECT name, connected FROM workers WHERE name = $1 AND session = $2 AND master IS NOT NULL FOR UPDATE)
+/** Notes that sessions ended; a newer session of a worker is left alone. No beat of them counts any more. */
+export async function detachWorkers(tx: Sql, ends: readonly SessionKey[]): Promise<void> {
+  const rows = await tx.query<{name: string; connected: boolean}>(
+    `WITH ended AS (
+       SELECT w.name, w.connected FROM workers w
+       JOIN unnest($1::text[], $2::bigint[]) AS e (name, session) ON e.name = w.name AND e.session = w.session
+       WHERE w.master IS NOT NULL ORDER BY w.name FOR UPDATE OF w)
      UPDATE workers SET connected = false, seen_at = now(), master = NULL FROM ended WHERE workers.name = ended.name
-     RETURNING ended.connected`,
-    [worker, session],
+     RETURNING workers.name, ended.connected`,
+    [ends.map(({worker}) => worker), ends.map(({session}) => session)],
   )
-  if (rows.some((row) => row['connected'])) await record(tx, [{type: 'worker.disconnected', data: {worker}}])
+  const gone = rows.filter(({connected}) => connected)
+  await record(
+    tx,
+    gone.map(({name}) => ({type: 'worker.disconnected', data: {worker: name}})),
+  )
 }
 
 export interface Beat {
@@ -122,11 +134,6 @@ export async function holdSession(tx: Sql, worker: string, session: string): Pro
     session,
   ])
   return rows.length > 0
-}
-
-export interface SessionKey {
-  readonly worker: string
-  readonly session: string
 }
 
 /** Those of a master's sessions that a newer one has taken the place of: their worker speaks with another master now. */

@@ -83,6 +83,18 @@ eachDatabase('an attempt that is given up between reading and writing changes no
   t.deepEqual(await eventsOf(store, '^(build|step)'), ['build.retried'])
 })
 
+eachDatabase('an attempt that ended while it was being given up stays as it ended', async (t, store) => {
+  const {world, build, worker, attempt} = await offered(t, store)
+  await worker.journal(attempt, journal, 1, bodies)
+  await build()
+  const attempts = () => store.query<object>('SELECT state, ended_at FROM attempts')
+  const before = await attempts()
+  t.is(await store.transaction((tx) => world.ledger.retry(tx, [attempt], 'lost')), 0)
+  t.like(before[0], {state: 'finished'})
+  t.deepEqual(await attempts(), before)
+  t.like(await theBuild(store), {state: 'finished', result: 'success', attempts_lost: 0})
+})
+
 eachDatabase('what another master applied meanwhile is not applied again', async (t, store) => {
   const {world, sessions, worker, attempt} = await offered(t, store)
   const fresh = await master(t, store)

@@ -2,6 +2,7 @@
 import type {Guard} from '../guard.ts'
 
 const attempts = 'master/world/store/attempts.ts'
+const ends = 'master/world/store/ends.ts'
 const leases = 'master/world/store/leases.ts'
 const builds = 'master/flow/builds.ts'
 const buildsTest = 'test/master/flow/builds.test.ts'
@@ -40,6 +41,20 @@ export const masterGuards: readonly Guard[] = [
     ],
     test: fencingTest,
     title: 'an attempt that is given up between reading and writing changes nothing',
+    on: 'PostgreSQL',
+  },
+  {
+    name: 'ended-stays-ended',
+    without: 'an attempt that ends while it is being given up is told to be lost',
+    file: ends,
+    changes: [
+      {
+        text: "WHERE id = ANY($1::bigint[]) AND state IN ('offered', 'running') RETURNING id, build_id",
+        instead: 'WHERE id = ANY($1::bigint[]) RETURNING id, build_id',
+      },
+    ],
+    test: fencingTest,
+    title: 'an attempt that ended while it was being given up stays as it ended',
     on: 'PostgreSQL',
   },
   {
@@ -146,8 +161,8 @@ export const masterGuards: readonly Guard[] = [
     file: 'master/world/store/workers.ts',
     changes: [
       {
-        text: 'WHERE name = $1 AND session = $2 AND master IS NOT NULL FOR UPDATE',
-        instead: 'WHERE name = $1 AND $2::bigint IS NOT NULL AND master IS NOT NULL FOR UPDATE',
+        text: 'ON e.name = w.name AND e.session = w.session\n       WHERE w.master',
+        instead: 'ON e.name = w.name\n       WHERE w.master',
       },
     ],
     test: fencingTest,
@@ -157,7 +172,7 @@ export const masterGuards: readonly Guard[] = [
   {
     name: 'terminal-result',
     without: 'a build that has ended ends again, otherwise',
-    file: attempts,
+    file: ends,
     changes: [
       {text: "WHERE builds.id = n.id AND builds.state <> 'finished'", instead: 'WHERE builds.id = n.id'},
     ],

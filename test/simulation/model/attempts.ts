@@ -1,10 +1,10 @@
-// The model of master/world/store/attempts.ts: what workers report, applied in order and once, and the ends.
+// The model of master/world/store/attempts.ts and ends.ts: what workers report, applied in order and once, and the ends.
 import type {Changes} from '../../../master/core/apply.ts'
 import type {Ledger} from '../../../master/world/ledger.ts'
 import type {Sql} from '../../../master/world/store/store.ts'
 import type {AttemptRow, StepRow} from './rows.ts'
 import {workerWords} from './workers.ts'
-import {completeBuildsets, record, statement} from './statement.ts'
+import {byNumber, completeBuildsets, record, statement} from './statement.ts'
 import type {View} from './tables.ts'
 
 type Words = Pick<
@@ -113,10 +113,11 @@ export function attemptWords(guards: Guards): Words {
         const kept = changes.filter(({state}) => isGuarded(guards, view, state))
         for (const {state, applied, ended} of kept) {
           const attempt = view.get('attempts', state.attempt)
+          const isOver = ended !== null && ended.result !== 'retry'
           if (attempt)
             view.put('attempts', {
-              ...attempt, applied, state: ended ? 'finished' : 'running', acceptedAt: attempt.acceptedAt ?? view.now,
-              endedAt: ended ? view.now : null,
+              ...attempt, applied, state: isOver ? 'finished' : 'running', acceptedAt: attempt.acceptedAt ?? view.now,
+              endedAt: isOver ? view.now : null,
             }) // prettier-ignore
         }
         for (const {state, ended} of kept) {
@@ -186,9 +187,9 @@ export function attemptWords(guards: Guards): Words {
 
     async retry(tx, attempts, reason) {
       const rows = await statement(tx, 'retry', (view) =>
-        attempts.flatMap((id) => {
+        byNumber(attempts).flatMap((id) => {
           const attempt = view.get('attempts', id)
-          if (!attempt) return []
+          if (!attempt || !isOpen(attempt)) return []
           view.put('attempts', {...attempt, state: 'lost', endedAt: view.now})
           seal(view, id)
           const build = view.get('builds', attempt.build)

@@ -22,10 +22,14 @@ class Blocked extends Error {
   }
 }
 
+/** Without a stack, which is dear, and nobody asks where in the model an error was made. */
 export class DatabaseError extends Error {
   readonly code: string
   constructor(code: string, message: string) {
+    const {stackTraceLimit} = Error
+    Error.stackTraceLimit = 0
     super(message)
+    Error.stackTraceLimit = stackTraceLimit
     this.code = code
   }
 }
@@ -161,7 +165,9 @@ export class View {
 
   /** Rows in the order of their making. */
   all<T extends TableName>(table: T): Schema[T][] {
-    const rows = new Map(this.tables.rowsOf(table))
+    const committed = this.tables.rowsOf(table)
+    if (this.work.writes.size + this.written.size === 0) return [...committed.values()] as Schema[T][]
+    const rows = new Map(committed)
     for (const own of [this.work.writes, this.written])
       for (const write of own.values()) if (write.table === table) rows.set(write.id, write.row)
     return [...rows.values()] as Schema[T][]

@@ -6,7 +6,7 @@ import {record, statement} from './statement.ts'
 
 type Words = Pick<
   Ledger,
-  | 'attachWorker' | 'detachWorker' | 'writeBeats' | 'holdSession' | 'workerStates' | 'blame' | 'endHolds' | 'superseded' | 'knock'
+  | 'attachWorker' | 'detachWorkers' | 'writeBeats' | 'holdSession' | 'workerStates' | 'blame' | 'endHolds' | 'superseded' | 'knock'
   | 'knockedOn' | 'answerKnock' | 'knockAnswer' | 'disownWorkers' | 'loseWorkers'
 > // prettier-ignore
 
@@ -36,14 +36,19 @@ export const workerWords: Words = {
     return session
   },
 
-  async detachWorker(tx, worker, session) {
-    const gone = await statement(tx, 'detachWorker', (view) => {
-      const row = view.get('workers', worker)
-      if (row?.master == null || String(row.session) !== session) return false
-      view.put('workers', {...row, connected: false, seenAt: view.now, master: null})
-      return row.connected
-    })
-    if (gone) await record(tx, [{type: 'worker.disconnected', data: {worker}}])
+  async detachWorkers(tx, ends) {
+    const gone = await statement(tx, 'detachWorkers', (view) =>
+      ends.filter(({worker, session}) => {
+        const row = view.get('workers', worker)
+        if (row?.master == null || String(row.session) !== session) return false
+        view.put('workers', {...row, connected: false, seenAt: view.now, master: null})
+        return row.connected
+      }),
+    )
+    await record(
+      tx,
+      gone.map(({worker}) => ({type: 'worker.disconnected' as const, data: {worker}})),
+    )
   },
 
   async writeBeats(sql, master, beats) {

@@ -18,6 +18,9 @@ export const sayClock = (at: number) => clock.format(at)
 export const sayDay = (at: number) => day.format(at)
 export const sayMoment = (at: number) => dayAndClock.format(at)
 export const sayFully = (at: number) => full.format(at)
+/** A sentence of the master's, with its moments as this clock says them. */
+export const sayMomentsIn = (text: string) =>
+  text.replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, (moment) => sayMoment(Date.parse(moment)))
 export const isMidnight = (at: number) => {
   const date = new Date(at)
   return date.getHours() === 0 && date.getMinutes() === 0

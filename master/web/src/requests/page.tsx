@@ -7,7 +7,7 @@ import {act, read} from '../api.ts'
 import {useRefreshed} from '../asking.ts'
 import {Action} from '../frame/acting.tsx'
 import {Answered, Page} from '../frame/page.tsx'
-import {Ago} from '../frame/times.tsx'
+import {Ago, sayMomentsIn} from '../frame/times.tsx'
 
 const key = ['requests']
 
@@ -59,7 +59,7 @@ export const RequestRows = ({requests}: {requests: readonly Request[]}) => (
           <td>
             {request.waiting.length === 0
               ? 'it is about to start'
-              : request.waiting.map(({code, text}) => <div key={code + text}>{text}</div>)}
+              : request.waiting.map(({code, text}) => <div key={code + text}>{sayMomentsIn(text)}</div>)}
           </td>
           <td className="wide">
             {request.reason}

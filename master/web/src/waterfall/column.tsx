@@ -7,6 +7,7 @@ import {stepsToShow} from '../../core/rail.ts'
 import {sayAgo, sayBriefly, sayDuration} from '../../core/say.ts'
 import type {Detail} from '../../core/view.ts'
 import {Mark} from '../frame/marks.tsx'
+import {sayMomentsIn} from '../frame/times.tsx'
 import {blockHead, pendingLine, stepLine, type BlockAt, type BuildRow, type Column} from './arrange.ts'
 import {bandHeight, headHeight, type Sight} from './sight.ts'
 
@@ -127,7 +128,7 @@ function Waiting({
         .slice(0, fits)
         .map((request, index) => {
           const more = index === fits - 1 ? pending.length - fits : 0
-          const why = request.waiting[0]?.text ?? 'about to start'
+          const why = sayMomentsIn(request.waiting[0]?.text ?? 'about to start')
           return (
             <div role="gridcell" key={request.id}>
               <button

@@ -16,8 +16,8 @@ const overlapMs = 60_000
 const refreshMs = 600
 const wholeEveryMs = 10 * 60_000
 
-async function readBoard(from: number, to: number, signal?: AbortSignal): Promise<Board> {
-  const board = await read.waterfall(from, to, signal)
+async function boardOf(answer: Promise<Waterfall>): Promise<Board> {
+  const board = await answer
   return {...board, aheadMs: Date.parse(board.now) - Date.now()}
 }
 
@@ -27,10 +27,10 @@ export function useBoard(spanMs: number, until: number | null) {
   const key = ['waterfall', spanMs, until]
   const question = useQuery({
     queryKey: key,
-    queryFn: ({signal}) => {
-      const to = until ?? Date.now() + (client.getQueryData<Board>(key)?.aheadMs ?? 0)
-      return readBoard(to - spanMs, to, signal)
-    },
+    queryFn: ({signal}) =>
+      boardOf(
+        until === null ? read.waterfallNow(spanMs, signal) : read.waterfall(until - spanMs, until, signal),
+      ),
     refetchInterval: until === null ? wholeEveryMs : false,
     refetchOnWindowFocus: false,
     placeholderData: (previous) => previous,
@@ -40,7 +40,7 @@ export function useBoard(spanMs: number, until: number | null) {
     if (!known) return
     const now = Date.now() + known.aheadMs
     const since = Math.max(now - spanMs, Date.parse(known.now) - overlapMs)
-    readBoard(since, now).then(
+    boardOf(read.waterfall(since, now)).then(
       (fresh) =>
         client.setQueryData<Board>(key, (current) =>
           current ? joinWindows(current, fresh, new Date(now - spanMs).toISOString()) : fresh,

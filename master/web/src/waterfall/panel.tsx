@@ -10,7 +10,7 @@ import {act, read, readLines} from '../api.ts'
 import {useRefreshed} from '../asking.ts'
 import {Action} from '../frame/acting.tsx'
 import {Verdict} from '../frame/marks.tsx'
-import {Ago, Took} from '../frame/times.tsx'
+import {Ago, sayMomentsIn, Took} from '../frame/times.tsx'
 import {StaticLines} from '../log/lines.tsx'
 import type {BuildRow, PendingRow} from './arrange.ts'
 import type {Board} from './data.ts'
@@ -200,7 +200,7 @@ export const Reasons = ({waiting}: {waiting: PendingRow['waiting']}) =>
   ) : (
     <ul className="reasons">
       {waiting.map(({code, text}) => (
-        <li key={code + text}>{text}</li>
+        <li key={code + text}>{sayMomentsIn(text)}</li>
       ))}
     </ul>
   )

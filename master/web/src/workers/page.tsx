@@ -7,7 +7,7 @@ import {act, read} from '../api.ts'
 import {useRefreshed} from '../asking.ts'
 import {Action, NeedsRole} from '../frame/acting.tsx'
 import {Answered, Page} from '../frame/page.tsx'
-import {Ago} from '../frame/times.tsx'
+import {Ago, sayMomentsIn} from '../frame/times.tsx'
 
 const key = ['workers']
 
@@ -57,7 +57,7 @@ function WorkerCard({worker}: {worker: Worker}) {
           <span aria-hidden="true">{glyphs[worker.state]}</span> {worker.state}
         </span>
       </header>
-      {worker.reason && <p className="note">{worker.reason}</p>}
+      {worker.reason && <p className="note">{sayMomentsIn(worker.reason)}</p>}
       <p className="labels">
         {Object.entries(worker.labels).map(([name, value]) => (
           <span key={name} className="tag">
