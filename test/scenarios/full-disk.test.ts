@@ -55,7 +55,7 @@ const builders = (folder: string) => [
     ),
   ]),
   builder('fills', [sh('s', 'head -c 400000000 /dev/zero >big; echo not reached')]),
-  builder('shouts', [sh('s', 'yes | head -c 400000000')]),
+  builder('shouts', [sh('s', 'head -c 2000000000 /dev/zero')]),
   builder('small', [sh('s', 'echo hi')]),
 ]
 const config = (folder: string) => written(builders(folder))
