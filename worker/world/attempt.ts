@@ -19,6 +19,8 @@ export interface LogStand {
   readonly mark: Mark
   /** Nothing was written since the try began. */
   readonly isFresh: boolean
+  /** Its totals are in the journal. */
+  readonly isOver: boolean
 }
 
 export interface Assignment {
@@ -115,10 +117,11 @@ export class Attempt {
       const same = this.log?.step === entry.step ? this.log : null
       const counted = same ? {lines: same.mark.lines, crc32: same.mark.crc32} : {lines: 0, crc32: 0}
       const start: Mark = {...counted, part: 'out', at: 0, warnings: 0, line: ''}
-      this.log = {step: entry.step, bytes: same?.bytes ?? 0, mark: start, isFresh: true}
+      this.log = {step: entry.step, bytes: same?.bytes ?? 0, mark: start, isFresh: true, isOver: false}
     }
     if (entry.entry === 'segment' && mark)
-      this.log = {step: entry.step, bytes: entry.offset + entry.bytes, mark, isFresh: false}
+      this.log = {step: entry.step, bytes: entry.offset + entry.bytes, mark, isFresh: false, isOver: false}
+    if (entry.entry === 'logEnded' && this.log) this.log = {...this.log, isOver: true}
     if (entry.entry === 'artifactKept') this.kept.add(`${entry.step} ${entry.path}`)
   }
 }

@@ -48,8 +48,9 @@ export class StepLog {
     return this.attempt.log?.isFresh ?? true
   }
 
-  /** Writes a line of the worker's own, dim. */
+  /** Writes a line of the worker's own, dim. A log that ended before a crash gets no more of them: it was said before. */
   async say(text: string): Promise<void> {
+    if (this.attempt.log?.isOver) return
     const mask = this.attempt.mask(Buffer.from(`\u001b[2m${text}\u001b[0m\n`), true)
     await this.put(Buffer.from(mask.bytes), this.mark)
   }
@@ -93,10 +94,10 @@ export class StepLog {
           .filter((line) => line !== '' && this.looksBad(line)).length
       : 0
 
-  /** Closes the log with its totals; a log in which nothing was written does not exist. */
+  /** Closes the log with its totals, once; a log in which nothing was written does not exist. */
   end(at: number): void {
-    const {bytes, mark} = this.attempt.log ?? {bytes: 0}
-    if (bytes === 0 || !mark) return
+    const {bytes, mark, isOver} = this.attempt.log ?? {bytes: 0}
+    if (bytes === 0 || !mark || isOver) return
     const {lines, crc32} = mark
     this.attempt.record({entry: 'logEnded', at, step: this.step, log: 'stdio', bytes, lines, crc32})
   }

@@ -19,6 +19,17 @@ export const workerGuards: readonly Guard[] = [
     title: 'wherever a crash tears the file, the whole records before it remain and writing goes on',
   },
   {
+    name: 'log-ends-once',
+    without: 'a worker that is started again says more in a log that it has ended, and ends it again',
+    file: 'worker/world/logs.ts',
+    changes: [
+      {text: '    if (this.attempt.log?.isOver) return\n', instead: ''},
+      {text: 'if (bytes === 0 || !mark || isOver) return', instead: 'if (bytes === 0 || !mark) return'},
+    ],
+    test: 'test/worker/world/logs.test.ts',
+    title: 'a log that ended before a crash gets no line of the worker any more, and ends once',
+  },
+  {
     name: 'accepted-on-disk',
     without: 'an offer is accepted that a crash, or a full disk, then forgets',
     file: 'worker/commands/attempts.ts',
