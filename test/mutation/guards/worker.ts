@@ -66,8 +66,8 @@ export const workerGuards: readonly Guard[] = [
         instead: '      held.underWay.length = 0\n',
       },
       {
-        text: '      held.attempt.journal.forget(applied)\n      held.sent = held.attempt.journal.applied\n',
-        instead: '      held.attempt.journal.forget(applied)\n',
+        text: '      held.quota.moved()\n      held.sent = held.attempt.journal.applied\n',
+        instead: '      held.quota.moved()\n',
       },
     ],
     test: 'test/worker/survival.test.ts',
