@@ -175,11 +175,13 @@ export class Ground {
     const name = `bench_${randomBytes(4).toString('hex')}`
     const folder = join(parent, name)
     mkdirSync(join(folder, 'files'), {recursive: true})
+    const interrupted = whenInterrupted()
     const ground = new Ground(folder, server === null ? null : await createDatabase(server, name), plan)
     try {
       await ground.start()
-      return await work(ground)
+      return await Promise.race([work(ground), interrupted.reason])
     } finally {
+      interrupted.forget()
       await ground.stop()
       if (server !== null) await runSql(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
     }
@@ -291,6 +293,18 @@ export class Ground {
     for (const master of this.masters) await master.process.stop()
     await sweep(this.folder)
   }
+}
+
+/** Rejects when somebody ends us, so that all that was started is ended, too. */
+function whenInterrupted(): {readonly reason: Promise<never>; readonly forget: () => void} {
+  let end = () => {}
+  const reason = new Promise<never>((_, reject) => {
+    end = () => reject(new Error('interrupted'))
+  })
+  reason.catch(() => undefined)
+  const signals = ['SIGINT', 'SIGTERM'] as const
+  for (const signal of signals) process.once(signal, end)
+  return {reason, forget: () => signals.forEach((signal) => process.off(signal, end))}
 }
 
 /** JSON is YAML. */

@@ -105,9 +105,10 @@ async function hold(options: LoadOptions): Promise<Look[]> {
   }
 }
 
-/** Builders that sleep longer than all of it, on workers with room for just so many; and short builds beside them. */
-function planOf({minutes, running}: LoadOptions): Plan {
-  const seconds = String(Math.ceil(minutes * 60) + 3600)
+/** Builders that never end, on workers with room for just so many; and short builds beside them. */
+function planOf({running}: LoadOptions): Plan {
+  // Now and then they say something: a step that is silent for long is ended.
+  const asleep = 'while sleep 300; do echo asleep; done'
   const sleepers = Array.from({length: Math.ceil(running / sleepersPerWorker)}, (_, n) => ({
     maxBuilds: Math.min(sleepersPerWorker, running - n * sleepersPerWorker),
     labels: {kind: 'sleeper'},
@@ -119,7 +120,7 @@ function planOf({minutes, running}: LoadOptions): Plan {
       ...Array.from({length: lanes}, (_, lane) => ({
         name: `sleeper${lane}`,
         requires: {kind: 'sleeper'},
-        command: ['sleep', seconds],
+        command: ['sh', '-c', asleep],
       })),
       {name: 'busy', requires: {kind: 'busy'}, command: ['seq', '1', '200']},
     ],
@@ -141,6 +142,7 @@ async function watch(ground: Ground, {minutes, queued, running}: LoadOptions): P
   const beganAt = performance.now()
   const listening = new AbortController()
   const people = lookAround(ground, listening.signal)
+  people.catch(() => undefined) // it is awaited below, and may fail before
   try {
     while (performance.now() - beganAt < minutes * 60_000) {
       await sleep(lookEveryMs)
