@@ -53,6 +53,9 @@ export async function finish(
       ends.map((end) => (end.at === null ? null : new Date(end.at))),
     ],
   )
+  // What a statement returns has no order, and what is told of it shall have that of the ends.
+  const place = new Map(ends.map(({build}, at) => [build, at]))
+  rows.sort((a, b) => (place.get(a.id) ?? 0) - (place.get(b.id) ?? 0))
   const finished = rows.map((row) => ({
     type: 'build.finished',
     data: {
@@ -155,7 +158,8 @@ async function requeue(tx: Sql, requests: readonly string[], pauseMs: number): P
 /** Ends cancelled builds that no worker holds. */
 export async function cancelUnheld(tx: Sql): Promise<number> {
   const rows = await tx.query<{id: string}>(
-    `SELECT id FROM builds WHERE state <> 'finished' AND cancel IS NOT NULL AND attempt IS NULL FOR UPDATE SKIP LOCKED`,
+    `SELECT id FROM builds WHERE state <> 'finished' AND cancel IS NOT NULL AND attempt IS NULL ORDER BY id
+     FOR UPDATE SKIP LOCKED`,
   )
   await finish(
     tx,

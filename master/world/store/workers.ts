@@ -72,12 +72,16 @@ export async function detachWorkers(tx: Sql, ends: readonly SessionKey[]): Promi
      RETURNING workers.name, ended.connected`,
     [ends.map(({worker}) => worker), ends.map(({session}) => session)],
   )
-  const gone = rows.filter(({connected}) => connected)
+  const gone = byName(rows.filter(({connected}) => connected))
   await record(
     tx,
     gone.map(({name}) => ({type: 'worker.disconnected', data: {worker: name}})),
   )
 }
+
+/** What a statement returns has no order, and what is told of it shall have one. */
+const byName = <T extends {name: string}>(rows: readonly T[]): T[] =>
+  [...rows].sort((a, b) => (a.name < b.name ? -1 : 1))
 
 export interface Beat {
   readonly worker: string
@@ -255,7 +259,7 @@ export async function disownWorkers(tx: Sql, master: string, deadAfterMs: number
   )
   await record(
     tx,
-    rows.map((row) => ({type: 'worker.disconnected', data: {worker: row.name}})),
+    byName(rows).map((row) => ({type: 'worker.disconnected', data: {worker: row.name}})),
   )
 }
 
@@ -275,7 +279,7 @@ export async function loseWorkers(
   if (lost.length === 0) return []
   await record(
     tx,
-    lost.map((row) => ({type: 'worker.lost', data: {worker: row.name}})),
+    byName(lost).map((row) => ({type: 'worker.lost', data: {worker: row.name}})),
   )
   return await tx.query(
     `SELECT id AS attempt, worker FROM attempts WHERE worker = ANY($1::text[]) AND state IN ('offered', 'running')`,
@@ -297,7 +301,7 @@ export async function blame(tx: Sql, workers: readonly string[], reason: string)
   )
   await record(
     tx,
-    rows
+    byName(rows)
       .filter(({failures}) => failures >= after)
       .map(({name, until}) => ({type: 'worker.quarantined', data: {worker: name, reason, until}})),
   )
@@ -314,7 +318,7 @@ export async function endHolds(tx: Sql): Promise<number> {
   )
   await record(
     tx,
-    workers.map(({name}) => ({type: 'worker.resumed', data: {worker: name, by: 'time'}})),
+    byName(workers).map(({name}) => ({type: 'worker.resumed', data: {worker: name, by: 'time'}})),
   )
   return builders.length + workers.length
 }

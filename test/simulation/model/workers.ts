@@ -47,7 +47,10 @@ export const workerWords: Words = {
     )
     await record(
       tx,
-      gone.map(({worker}) => ({type: 'worker.disconnected' as const, data: {worker}})),
+      gone
+        .map(({worker}) => worker)
+        .sort()
+        .map((worker) => ({type: 'worker.disconnected', data: {worker}})),
     )
   },
 
@@ -108,7 +111,7 @@ export const workerWords: Words = {
     )
     await record(
       tx,
-      gone.map((worker) => ({type: 'worker.disconnected', data: {worker}})),
+      gone.sort().map((worker) => ({type: 'worker.disconnected', data: {worker}})),
     )
   },
 
@@ -126,7 +129,7 @@ export const workerWords: Words = {
     if (lost.length === 0) return []
     await record(
       tx,
-      lost.map((worker) => ({type: 'worker.lost', data: {worker}})),
+      [...lost].sort().map((worker) => ({type: 'worker.lost', data: {worker}})),
     )
     return await statement(tx, 'attempts of the lost', (view) =>
       view
@@ -155,7 +158,9 @@ export const workerWords: Words = {
     )
     await record(
       tx,
-      kept.map((data) => ({type: 'worker.quarantined', data})),
+      [...kept]
+        .sort((a, b) => (a.worker < b.worker ? -1 : 1))
+        .map((data) => ({type: 'worker.quarantined', data})),
     )
   },
 
@@ -180,7 +185,7 @@ export const workerWords: Words = {
     })
     await record(
       tx,
-      workers.map((worker) => ({type: 'worker.resumed', data: {worker, by: 'time'}})),
+      [...workers].sort().map((worker) => ({type: 'worker.resumed', data: {worker, by: 'time'}})),
     )
     return builders + workers.length
   },
