@@ -245,20 +245,23 @@ export async function until<T>(
 
 const isDead = ({how}: Process) => how !== null
 
+/** Below those that the kernel gives to outgoing connections: who goes away for a while finds his port free again. */
+const ports = {first: 20_000, count: 12_000}
+
 /** A port of 127.0.0.1 that nothing listens on now: `wanted`, when that is free. */
-export function freePort(wanted = 0): Promise<number> {
-  return new Promise((resolve, reject) => {
+export async function freePort(wanted?: number): Promise<number> {
+  for (let tries = 0; tries < 100; tries++) {
+    const port = tries === 0 && wanted ? wanted : ports.first + Math.floor(Math.random() * ports.count)
+    if (await isFree(port)) return port
+  }
+  throw new Error('no port of 127.0.0.1 is free')
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const probe = createServer()
-    probe.on('error', (error) => {
-      if (wanted === 0) reject(error)
-      else freePort().then(resolve, reject)
-    })
-    probe.listen(wanted, '127.0.0.1', () => {
-      const address = probe.address()
-      probe.close(() => {
-        resolve(typeof address === 'object' && address ? address.port : 0)
-      })
-    })
+    probe.once('error', () => resolve(false))
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)))
   })
 }
 

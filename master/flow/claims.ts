@@ -97,8 +97,9 @@ function news(requests: readonly PendingRequest[], assigned: Assigned): Map<stri
   return new Map([...assigned.waiting].filter(([id, waits]) => stored.get(id) !== JSON.stringify(waits)))
 }
 
+/** What a request says that has not been looked at yet. */
 const isUnexplained = (id: string, requests: readonly PendingRequest[]) =>
-  requests.some((request) => request.id === id && request.waiting.length === 0)
+  requests.some(({id: other, waiting}) => other === id && (waiting[0]?.code ?? 'queued') === 'queued')
 
 /** Opens an attempt for each assignment whose request still waits, all in one transaction. */
 async function open(world: World, assignments: readonly Assignment[]): Promise<Opening[]> {

@@ -3,11 +3,12 @@
 import {execFile, spawn, type ChildProcess} from 'node:child_process'
 import {randomUUID} from 'node:crypto'
 import {mkdirSync, mkdtempSync, readFileSync, writeFileSync} from 'node:fs'
-import {createServer, type Socket} from 'node:net'
+import type {Socket} from 'node:net'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {promisify} from 'node:util'
+import {freePort} from '../../scripts/processes.ts'
 
 const run = promisify(execFile)
 
@@ -194,12 +195,4 @@ async function answering(endpoint: string, gateway: ChildProcess): Promise<void>
       if (tries > 1200 || gateway.exitCode !== null) throw error
       await sleep(50)
     }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  return typeof address === 'object' && address ? address.port : 0
 }

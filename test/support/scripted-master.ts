@@ -2,10 +2,11 @@
 // order, exactly once, and keeps what it was told for the test to look at.
 import {createHash} from 'node:crypto'
 import {createServer, type IncomingMessage, type Server, type ServerResponse} from 'node:http'
-import type {AddressInfo, Socket} from 'node:net'
+import type {Socket} from 'node:net'
 import {crc32, inflateRawSync} from 'node:zlib'
 import {constants} from 'node:zlib'
 import {type WebSocket, WebSocketServer} from 'ws'
+import {freePort} from '../../scripts/processes.ts'
 import {decode} from '../../worker/protocol/frames.ts'
 import type {Entry, EntryOf} from '../../worker/protocol/journal.ts'
 import {
@@ -79,8 +80,11 @@ export class ScriptedMaster {
 
   /** Listens (again), on the port it had. */
   async open(): Promise<void> {
-    await new Promise<void>((resolve) => this.server.listen(this.port, '127.0.0.1', resolve))
-    this.port = (this.server.address() as AddressInfo).port
+    this.port ||= await freePort()
+    await new Promise<void>((resolve, reject) => {
+      this.server.once('error', reject)
+      this.server.listen(this.port, '127.0.0.1', resolve)
+    })
   }
 
   /** Goes away, with every connection cut. */

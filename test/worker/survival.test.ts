@@ -221,7 +221,9 @@ test.serial('SIGTERM leaves the build running for the next start', async (t) => 
 test.serial('two hundred megabytes without a line feed pass through in flat memory', async (t) => {
   const master = await ScriptedMaster.listen()
   master.keepsLogs = false
-  const worker = startWorker(master)
+  // Room for all of it: else the step may be held for a while, and its log says so.
+  const args = ['--engine-socket', 'none', '--spool-limit', '8GiB']
+  const worker = startWorker(master, {args})
   await master.connectedOnce()
   master.offer('1', plan([step('head -c 200000000 /dev/zero')], {secrets: ['s']}), {s: 'something secret'})
   await master.ended('1', 60_000)
