@@ -19,7 +19,7 @@ export const workerGraceMs = 10 * 60_000
 
 /** A master that could not look for so long knows nothing of the others ... */
 const awayMs = 15_000
-/** ... who then get as long to be heard again: longer than a worker pauses before it dials. */
+/** ... who then get as long to be heard again: several of the pauses that a worker makes before it dials. */
 const patienceMs = 45_000
 
 type LogRow = StoredLog & {readonly id: string}
