@@ -264,8 +264,12 @@ function ringAfter(world: World, changes: readonly Changes[]): void {
   if (changes.some((change) => change.logs.size > 0)) world.bells.ring('logs')
   if (changes.some((change) => change.events.length > 0 || change.ended)) world.bells.ring('events')
   if (changes.some((change) => change.startedAt !== null || change.ended)) world.bells.ring('reports')
-  if (!changes.some((change) => change.ended)) return
-  for (const bell of ['claims', 'promotions'] as const) world.bells.ring(bell)
+  const ended = changes.flatMap((change) => change.ended ?? [])
+  if (ended.length === 0) return
+  world.bells.ring('promotions')
+  // The room is at a worker of this master; what is to be tried again may go to any.
+  if (ended.some(({result}) => result === 'retry')) world.bells.ring('claims')
+  else world.bells.ringHere('claims')
 }
 
 async function carryOutCancels(world: World, sessions: Sessions): Promise<void> {
