@@ -103,7 +103,7 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     },
     found: river.found,
     metrics,
-    webDirectory: builtFile('master/web'),
+    webDirectory: builtFile('web'),
   })
   const stopClock = startClock(bells)
   await giveAdminToken(world, options.stateDir)
