@@ -162,7 +162,8 @@ export async function addBuild(
   const stamps = JSON.stringify([{repository, branch, revision}])
   const [row] = await store.query<{id: string}>(
     `WITH s AS (INSERT INTO buildsets (reason, origin, source_stamps) VALUES ('test', $1, $2::jsonb) RETURNING id),
-       r AS (INSERT INTO requests (buildset_id, builder) SELECT id, $3 FROM s RETURNING id, buildset_id)
+       r AS (INSERT INTO requests (buildset_id, builder, state) SELECT id, $3, CASE WHEN $5::text IS NULL THEN 'claimed' ELSE 'finished' END FROM s
+         RETURNING id, buildset_id)
      INSERT INTO builds (request_id, buildset_id, builder, number, state, result, repository, branch, revision, got_revision, source_stamps,
        origin, reason, finished_at)
      SELECT id, buildset_id, $3, (SELECT count(*) + 1 FROM builds WHERE builder = $3), $4, $5, $6, $7, $8, $8, $2::jsonb, $1, 'test',
