@@ -3,6 +3,7 @@
 import type {z} from 'zod'
 import type {Document} from './document.ts'
 import type {fastForward as fastForwardKind} from './kinds/promotions/fastForward.ts'
+import type {gate as gateKind} from './kinds/promotions/gate.ts'
 import type {merge as mergeKind} from './kinds/promotions/merge.ts'
 import type {webhook as webhookReporterKind} from './kinds/reporters/webhook.ts'
 import type {force as forceKind} from './kinds/schedulers/force.ts'
@@ -95,6 +96,12 @@ export const fastForward = (options: Options<typeof fastForwardKind>): Input<typ
 /** A promotion that merges a branch into another. */
 export const merge = (options: Options<typeof mergeKind>): Input<typeof mergeKind> => ({
   kind: 'merge',
+  ...options,
+})
+
+/** A promotion that tests the merge of two branches before it lands. */
+export const gate = (options: Options<typeof gateKind>): Input<typeof gateKind> => ({
+  kind: 'gate',
   ...options,
 })
 

@@ -138,12 +138,14 @@ export const untested: Readonly<Record<string, string>> = {
   'config/resolve.ts': 'a step of loading: load.test.ts',
   'config/schema.ts': 'a step of loading: load.test.ts',
   'config/wording.ts': 'a step of loading: load.test.ts',
+  'config/kinds/green.ts': 'what promotions share: the test of each promotion',
   'config/kinds/kind.ts': 'what kinds share: the test of each kind',
   'config/kinds/reporter.ts': 'what kinds share: the test of each reporter',
   'config/kinds/rule.ts': 'what kinds share: the test of each promotion',
   'config/kinds/scheduler.ts': 'what kinds share: the test of each scheduler',
   'config/kinds/source.ts': 'what kinds share: the test of each source',
   'config/kinds/step.ts': 'what kinds share: the test of each step',
+  'master/core/promotion/rollback.ts': 'the words of a rollback: the numbered cases',
 }
 
 /** The room of a file, or null for one that lies in none. */

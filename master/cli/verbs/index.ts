@@ -1,11 +1,14 @@
 // Every verb, in the order of the help.
 import type {Verb} from '../verb.ts'
+import {allow, approve, deny} from './approve.ts'
 import {backup} from './backup.ts'
 import {builds} from './builds.ts'
 import {cancel} from './cancel.ts'
 import {checkConfig} from './check-config.ts'
+import {excuses} from './excuses.ts'
 import {force} from './force.ts'
 import {fsck} from './fsck.ts'
+import {hold, release} from './hold.ts'
 import {log} from './log.ts'
 import {master} from './master.ts'
 import {masters} from './masters.ts'
@@ -16,7 +19,9 @@ import {reload} from './reload.ts'
 import {requests} from './requests.ts'
 import {restore} from './restore.ts'
 import {drain, pause, resume} from './rest.ts'
+import {rollback} from './rollback.ts'
 import {token} from './token.ts'
+import {unfreeze} from './unfreeze.ts'
 import {worker} from './worker.ts'
 import {workers} from './workers.ts'
 
@@ -37,6 +42,14 @@ export const verbs: readonly Verb[] = [
   drain,
   resume,
   promote,
+  excuses,
+  hold,
+  release,
+  approve,
+  deny,
+  allow,
+  unfreeze,
+  rollback,
   reload,
   token,
   backup,

@@ -14,6 +14,7 @@ import {configRoutes} from './config.ts'
 import {eventRoutes} from './events.ts'
 import {logRoutes} from './logs.ts'
 import {masterRoutes} from './masters.ts'
+import {promotionControlRoutes} from './promotion-controls.ts'
 import {promotionRoutes} from './promotions.ts'
 import {requestRoutes} from './requests.ts'
 import {schedulerRoutes} from './schedulers.ts'
@@ -47,6 +48,7 @@ const resources = [
   workerRoutes,
   masterRoutes,
   promotionRoutes,
+  promotionControlRoutes,
   artifactRoutes,
   waterfallRoutes,
   eventRoutes,

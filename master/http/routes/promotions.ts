@@ -1,13 +1,25 @@
 // Promotions: where each rule stands, everything it decided, and deciding now.
 import {z} from 'zod'
 import type {PromotionRule} from '../../../config/config.ts'
+import {frozenUntil} from '../../../config/terms/freezes.ts'
+import {isReplayed, type Basis} from '../../core/promotion/replay.ts'
 import {audit} from '../../world/store/audit.ts'
-import {listDecisions, readStandings} from '../../world/store/views/promotions.ts'
+import {standingControls, type ControlRow} from '../../world/store/controls.ts'
+import {databaseNow} from '../../world/store/schedulers.ts'
+import {listDecisions, readBasis, readExcuses, readStandings} from '../../world/store/views/promotions.ts'
 import {actorOf} from '../access.ts'
 import {notFound} from '../refusals.ts'
-import {decisionShape, list, promotionShape, type Promotion} from '../shapes.ts'
+import {
+  decisionShape,
+  decisionWithBasisShape,
+  excusesShape,
+  list,
+  promotionShape,
+  type Promotion,
+} from '../shapes.ts'
+import {shownControl} from './promotion-controls.ts'
 import type {Api, RouteNeeds} from './index.ts'
-import {page, pageQuery} from './questions.ts'
+import {idParams, page, pageQuery, revisionText} from './questions.ts'
 
 const ruleParams = z.object({rule: z.string().max(300)})
 
@@ -29,7 +41,13 @@ export function promotionRoutes(api: Api, needs: RouteNeeds): void {
         needs.store,
         rules.map((rule) => rule.name),
       )
+      const controls = await standingControls(
+        needs.store,
+        rules.map((rule) => rule.name),
+      )
+      const now = await databaseNow(needs.store)
       const items = rules.map((rule, place): Promotion => {
+        const said = controls.filter((control) => control.rule === rule.name)
         const {latest = null, lastAction = null} = standings[place] ?? {}
         return {
           name: rule.name,
@@ -40,11 +58,14 @@ export function promotionRoutes(api: Api, needs: RouteNeeds): void {
           fromTip: latest?.fromTip ?? null,
           toTip: latest?.toTip ?? null,
           candidate: latest?.candidate ?? null,
+          would: latest?.would ?? null,
           verdict: latest?.verdict ?? null,
           reasons: latest?.reasons ?? [],
           lag: latest?.lag ?? {commits: null, seconds: null},
           lastAction,
           checkedAt: latest?.checkedAt ?? null,
+          controls: said.map(shownControl),
+          frozenUntil: frozen(rule, said, now),
         }
       })
       return {items, next: null}
@@ -62,6 +83,47 @@ export function promotionRoutes(api: Api, needs: RouteNeeds): void {
       },
     },
     async ({params, query}) => page(await listDecisions(needs.store, ruleNamed(params.rule).name, query)),
+  )
+  api.get(
+    '/promotions/:rule/decisions/:id',
+    {
+      config: {policy: 'read'},
+      schema: {
+        summary: 'One decision with what it was made on, and whether it comes out the same again',
+        params: ruleParams.extend(idParams.shape),
+        response: {200: decisionWithBasisShape},
+      },
+    },
+    async ({params}) => {
+      const found = await readBasis(needs.store, ruleNamed(params.rule).name, params.id)
+      if (!found) throw notFound('decision', params.id)
+      const basis = found.basis as unknown as Basis | null
+      return {...found.decision, basis: found.basis, isReplayed: basis && isReplayed(basis)}
+    },
+  )
+  api.get(
+    '/promotions/:rule/excuses',
+    {
+      config: {policy: 'read'},
+      schema: {
+        summary: 'Why commits were not promoted, at the last looks that came to something new, newest first',
+        params: ruleParams,
+        querystring: z.object({
+          looks: z.coerce.number().int().min(1).max(100).default(10),
+          revision: revisionText.nullable().default(null),
+        }),
+        response: {200: list(excusesShape)},
+      },
+    },
+    async ({params, query}) => ({
+      items: await readExcuses(
+        needs.store,
+        ruleNamed(params.rule).name,
+        query.looks,
+        query.revision?.toLowerCase() ?? null,
+      ),
+      next: null,
+    }),
   )
   api.post(
     '/promotions/:rule/run',
@@ -90,4 +152,11 @@ export function promotionRoutes(api: Api, needs: RouteNeeds): void {
       return decision
     },
   )
+}
+
+/** When the freeze that holds a rule is over. */
+function frozen(rule: PromotionRule, said: readonly ControlRow[], now: number): string | null {
+  if (said.some(({kind}) => kind === 'override')) return null
+  const ends = rule.freeze.flatMap((freeze) => frozenUntil(freeze, now) ?? [])
+  return ends.length > 0 ? new Date(Math.max(...ends)).toISOString() : null
 }

@@ -28,7 +28,11 @@ GET /api/v1/logs/:id/raw read
 GET /api/v1/masters operator
 GET /api/v1/openapi.json read
 GET /api/v1/promotions read
+GET /api/v1/promotions/:rule/controls read
+GET /api/v1/promotions/:rule/decisions/:id read
+GET /api/v1/promotions/:rule/excuses read
 GET /api/v1/promotions/:rule/history read
+GET /api/v1/promotions/:rule/rollback operator
 GET /api/v1/requests read
 GET /api/v1/requests/:id read
 GET /api/v1/schedulers read
@@ -53,7 +57,14 @@ POST /api/v1/changes developer
 GET /api/v1/backup admin
 POST /api/v1/config/reload operator
 POST /api/v1/hooks/:source hook
+POST /api/v1/promotions/:rule/allow operator
+POST /api/v1/promotions/:rule/approve developer
+POST /api/v1/promotions/:rule/deny operator
+POST /api/v1/promotions/:rule/hold operator
+POST /api/v1/promotions/:rule/release operator
+POST /api/v1/promotions/:rule/rollback operator
 POST /api/v1/promotions/:rule/run operator
+POST /api/v1/promotions/:rule/unfreeze admin
 POST /api/v1/requests/:id/cancel developer
 POST /api/v1/schedulers/:name/force developer
 POST /api/v1/session open
