@@ -307,6 +307,48 @@ export const excusesShape = z.object({
   excuses: z.array(z.object({revision: z.string(), because: z.string()})),
 })
 
+const promotionMarkShape = z.object({
+  builder: z.string(),
+  state: z.enum([
+    'success',
+    'warnings',
+    'failure',
+    'running',
+    'waiting',
+    'retry',
+    'exception',
+    'cancelled',
+    'skipped',
+    'none',
+  ]),
+  build: id.nullable(),
+  number: z.int().nullable(),
+})
+
+/** The commits between a rule's branches, as they were when it was judged last. */
+export const promotionPictureShape = z.object({
+  rule: z.string(),
+  decision: id.nullable(),
+  /** The builders that must be green. */
+  builders: z.array(z.string()),
+  /** Newest first: those passed over, and the one that was taken or would be. */
+  commits: z.array(
+    z.object({
+      revision: z.string(),
+      subject: z.string().nullable(),
+      author: z.string().nullable(),
+      at: time.nullable(),
+      link: z.string().nullable(),
+      marks: z.array(promotionMarkShape),
+      because: z.string().nullable(),
+      chosen: z.boolean(),
+    }),
+  ),
+  /** The merge under test. */
+  gate: z.object({commit: z.string(), candidate: z.string(), marks: z.array(promotionMarkShape)}).nullable(),
+})
+export type PromotionPicture = z.infer<typeof promotionPictureShape>
+
 /** What a rollback would do. */
 export const rollbackPlanShape = z.object({
   rule: z.string(),
@@ -326,6 +368,7 @@ export const rolledBackShape = z.object({
   state: z.enum(['done', 'raced', 'failed', 'pushing']),
   error: z.string().nullable(),
 })
+export type RolledBack = z.infer<typeof rolledBackShape>
 
 export const artifactShape = z.object({
   id,

@@ -32,6 +32,7 @@ GET /api/v1/promotions/:rule/controls read
 GET /api/v1/promotions/:rule/decisions/:id read
 GET /api/v1/promotions/:rule/excuses read
 GET /api/v1/promotions/:rule/history read
+GET /api/v1/promotions/:rule/picture read
 GET /api/v1/promotions/:rule/rollback operator
 GET /api/v1/requests read
 GET /api/v1/requests/:id read
