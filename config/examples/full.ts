@@ -5,6 +5,7 @@ import {
   force,
   git,
   gitSource,
+  mailReporter,
   merge,
   nightly,
   secret,
@@ -61,5 +62,13 @@ export default defineConfig({
       merge({name: 'carry', source: 'launchpad', from: 'stable', to: 'db-devel'}),
     ],
   },
-  reporters: [webhookReporter({name: 'chat', url: secret('chat-url'), on: ['problem', 'fixed']})],
+  reporters: [
+    webhookReporter({name: 'chat', dialect: 'slack', url: secret('chat-url'), on: ['problem', 'fixed']}),
+    mailReporter({
+      name: 'mail',
+      from: 'ci@example.org',
+      to: ['launchpad-dev@lists.example.org', 'authors'],
+      smtp: {host: 'mail.example.org'},
+    }),
+  ],
 })

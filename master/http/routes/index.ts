@@ -15,6 +15,7 @@ import {eventRoutes} from './events.ts'
 import {logRoutes} from './logs.ts'
 import {masterRoutes} from './masters.ts'
 import {promotionRoutes} from './promotions.ts'
+import {reportRoutes} from './reports.ts'
 import {requestRoutes} from './requests.ts'
 import {schedulerRoutes} from './schedulers.ts'
 import {sessionRoutes} from './session.ts'
@@ -47,6 +48,7 @@ const resources = [
   workerRoutes,
   masterRoutes,
   promotionRoutes,
+  reportRoutes,
   artifactRoutes,
   waterfallRoutes,
   eventRoutes,

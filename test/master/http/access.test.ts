@@ -29,6 +29,7 @@ GET /api/v1/masters operator
 GET /api/v1/openapi.json read
 GET /api/v1/promotions read
 GET /api/v1/promotions/:rule/history read
+GET /api/v1/reports developer
 GET /api/v1/requests read
 GET /api/v1/requests/:id read
 GET /api/v1/schedulers read
@@ -54,6 +55,7 @@ GET /api/v1/backup admin
 POST /api/v1/config/reload operator
 POST /api/v1/hooks/:source hook
 POST /api/v1/promotions/:rule/run operator
+POST /api/v1/reports/:id/again operator
 POST /api/v1/requests/:id/cancel developer
 POST /api/v1/schedulers/:name/force developer
 POST /api/v1/session open
