@@ -122,6 +122,10 @@ export interface SingleBranch extends SchedulerCommon {
   readonly treeStableTimerMs: number | null
   /** Only changes that touch a file matching one of these globs; empty: all. */
   readonly files: readonly string[]
+  /** What to do with new changes while the branch is red: build them all the same, or only once one is marked as its mending. */
+  readonly onRed: 'build' | 'testfix'
+  /** What marks such a change: text within its message, in any case. */
+  readonly testfixMarker: string
 }
 
 export interface Nightly extends SchedulerCommon {

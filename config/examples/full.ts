@@ -51,7 +51,14 @@ export default defineConfig({
     ],
   })),
   schedulers: [
-    singleBranch({name: 'devel', source: 'launchpad', branch: 'master', treeStableTimer: '30s', builders}),
+    singleBranch({
+      name: 'devel',
+      source: 'launchpad',
+      branch: 'master',
+      treeStableTimer: '30s',
+      onRed: 'testfix',
+      builders,
+    }),
     nightly({name: 'nightly', cron: '0 3 * * *', onlyIfChanged: true, builders}),
     force({name: 'force', builders, parameters: [{name: 'issue', kind: 'integer'}]}),
   ],

@@ -3,6 +3,7 @@
 import {combineCrc} from '../core/crc.ts'
 import {JournalGap, fold} from '../core/apply.ts'
 import type {AttemptState, Changes, LogChange, Numbered} from '../core/apply.ts'
+import {mindsRed} from '../core/testfix.ts'
 import type {StoredLog} from '../world/logs.ts'
 import {masterDeadMs} from '../world/store/masters.ts'
 import type {World} from '../world/world.ts'
@@ -266,6 +267,7 @@ function ringAfter(world: World, changes: readonly Changes[]): void {
   if (changes.some((change) => change.startedAt !== null || change.ended)) world.bells.ring('reports')
   if (!changes.some((change) => change.ended)) return
   for (const bell of ['claims', 'promotions'] as const) world.bells.ring(bell)
+  if (world.settings().config.schedulers.some(mindsRed)) world.bells.ring('schedules')
 }
 
 async function carryOutCancels(world: World, sessions: Sessions): Promise<void> {

@@ -206,6 +206,19 @@ export const parameterShape = z.object({
   max: z.number().nullable(),
 })
 
+/** A change that a scheduler holds, and why: its branch is `red`, or not quiet yet (`unstable`). */
+export const heldShape = z.object({
+  change: id,
+  scheduler: z.string(),
+  branch: z.string(),
+  revision: z.string(),
+  subject: z.string(),
+  since: time,
+  code: z.enum(['red', 'unstable']),
+  text: z.string(),
+})
+export type Held = z.infer<typeof heldShape>
+
 export const schedulerShape = z.object({
   name: z.string(),
   kind: z.enum(['singleBranch', 'nightly', 'force']),
@@ -217,6 +230,8 @@ export const schedulerShape = z.object({
   label: z.string().nullable(),
   branch: z.string().nullable(),
   parameters: z.array(parameterShape),
+  /** The changes that it holds now, oldest first. */
+  held: z.array(heldShape),
 })
 export type Scheduler = z.infer<typeof schedulerShape>
 
@@ -402,6 +417,8 @@ export const waterfallShape = z.object({
       sourceStamps: true,
     }),
   ),
+  /** Changes that are not built yet, and why. */
+  held: z.array(heldShape),
   /** True when older builds of the window were left out (at most 2,000 are given). */
   more: z.boolean(),
 })
