@@ -3,6 +3,7 @@
 import {combineCrc} from '../core/crc.ts'
 import {JournalGap, fold} from '../core/apply.ts'
 import type {AttemptState, Changes, LogChange, Numbered} from '../core/apply.ts'
+import {mindsRed} from '../core/testfix.ts'
 import type {StoredLog} from '../world/logs.ts'
 import {masterDeadMs} from '../world/store/masters.ts'
 import type {World} from '../world/world.ts'
@@ -270,6 +271,7 @@ function ringAfter(world: World, changes: readonly Changes[]): void {
   // The room is at a worker of this master; what is to be tried again may go to any.
   if (ended.some(({result}) => result === 'retry')) world.bells.ring('claims')
   else world.bells.ringHere('claims')
+  if (world.settings().config.schedulers.some(mindsRed)) world.bells.ring('schedules')
 }
 
 async function carryOutCancels(world: World, sessions: Sessions): Promise<void> {

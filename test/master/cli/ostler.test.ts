@@ -36,6 +36,7 @@ test('help names every verb, the worker too, and suffices', async (t) => {
     'requests',
     'workers',
     'promotions',
+    'reports',
     'log',
     'cancel',
     'rebuild',
