@@ -42,6 +42,7 @@ const nounText: Readonly<Record<Noun, string>> = {
   source: 'change source',
   gitSource: 'git source',
   worker: 'worker',
+  rule: 'promotion rule',
 }
 
 /** Everything wrong with a document beside its shape. */
@@ -57,6 +58,7 @@ export function checkDocument(data: unknown, place: Place): readonly Finding[] {
     source: namesOf(sources),
     gitSource: namesOf(sources.filter(({value}) => textAt(value, ['kind']) === 'git')),
     worker: namesOf(workers),
+    rule: namesOf(rules),
   }
   const lists = [sources, workers, builders, schedulers, rules, reporters]
   const steps = builders.map(({value, path}) =>

@@ -123,6 +123,10 @@ export interface SingleBranch extends SchedulerCommon {
   readonly treeStableTimerMs: number | null
   /** Only changes that touch a file matching one of these globs; empty: all. */
   readonly files: readonly string[]
+  /** What to do with new changes while the branch is red: build them all the same, or only once one is marked as its mending. */
+  readonly onRed: 'build' | 'testfix'
+  /** What marks such a change: text within its message, in any case. */
+  readonly testfixMarker: string
 }
 
 export interface Nightly extends SchedulerCommon {
@@ -247,20 +251,60 @@ export interface Green {
   readonly quarantine: readonly {readonly builder: string; readonly until: string; readonly reason: string}[]
 }
 
-export interface Reporter {
-  readonly kind: 'webhook'
+export type Reporter = WebhookReporter | MailReporter
+
+interface ReporterShared {
   readonly name: string
-  readonly url: string | SecretRef
-  readonly dialect: 'json'
   readonly on: readonly ReportEvent[]
+  /** Only builds of these builders; empty: of all. */
   readonly builders: readonly string[]
+  /** Only promotions of these rules; empty: of all. */
+  readonly rules: readonly string[]
+}
+
+export interface WebhookReporter extends ReporterShared {
+  readonly kind: 'webhook'
+  readonly url: string | SecretRef
+  readonly dialect: 'json' | 'mattermost' | 'slack'
   /** Signs the body: `X-Ostler-Signature-256: sha256=HMAC`. */
   readonly secret: SecretRef | null
 }
 
-/** problem: a build went from good to bad; fixed: the reverse. */
+export interface MailReporter extends ReporterShared {
+  readonly kind: 'mail'
+  /** An address, or `Name <address>`. */
+  readonly from: string
+  /** Addresses, and the word `authors` for whoever wrote the changes. */
+  readonly to: readonly string[]
+  readonly subjectPrefix: string
+  readonly smtp: Smtp
+}
+
+export interface Smtp {
+  readonly host: string
+  readonly port: number
+  /** tls: from the first byte. starttls: or nothing is sent. ifOffered: as the server likes. never: in the clear. */
+  readonly tls: 'tls' | 'starttls' | 'ifOffered' | 'never'
+  readonly user: string | null
+  readonly password: SecretRef | null
+}
+
+/** problem: a build went from good to bad; fixed: the reverse. promoted: tested commits moved a branch; carried: a merge did. */
 export type ReportEvent =
-  'started' | 'finished' | 'success' | 'failure' | 'problem' | 'fixed' | 'promoted' | 'conflict'
+  | 'started'
+  | 'finished'
+  | 'success'
+  | 'failure'
+  | 'problem'
+  | 'fixed'
+  | 'promoted'
+  | 'carried'
+  | 'conflict'
+  | 'resolved'
+  | 'diverged'
+  | 'refused'
+  | 'held'
+  | 'released'
 
 export interface Retention {
   /** Ages in milliseconds; null keeps for ever. */

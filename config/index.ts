@@ -5,6 +5,7 @@ import type {Document} from './document.ts'
 import type {fastForward as fastForwardKind} from './kinds/promotions/fastForward.ts'
 import type {gate as gateKind} from './kinds/promotions/gate.ts'
 import type {merge as mergeKind} from './kinds/promotions/merge.ts'
+import type {mail as mailReporterKind} from './kinds/reporters/mail.ts'
 import type {webhook as webhookReporterKind} from './kinds/reporters/webhook.ts'
 import type {force as forceKind} from './kinds/schedulers/force.ts'
 import type {nightly as nightlyKind} from './kinds/schedulers/nightly.ts'
@@ -105,7 +106,13 @@ export const gate = (options: Options<typeof gateKind>): Input<typeof gateKind> 
   ...options,
 })
 
-/** A reporter that posts JSON. */
+/** A reporter that sends mail. */
+export const mailReporter = (options: Options<typeof mailReporterKind>): Input<typeof mailReporterKind> => ({
+  kind: 'mail',
+  ...options,
+})
+
+/** A reporter that posts JSON, or a chat's message. */
 export const webhookReporter = (
   options: Options<typeof webhookReporterKind>,
 ): Input<typeof webhookReporterKind> => ({

@@ -6,6 +6,7 @@ import {
   gate,
   git,
   gitSource,
+  mailReporter,
   merge,
   nightly,
   secret,
@@ -51,7 +52,14 @@ export default defineConfig({
     ],
   })),
   schedulers: [
-    singleBranch({name: 'devel', source: 'launchpad', branch: 'master', treeStableTimer: '30s', builders}),
+    singleBranch({
+      name: 'devel',
+      source: 'launchpad',
+      branch: 'master',
+      treeStableTimer: '30s',
+      onRed: 'testfix',
+      builders,
+    }),
     nightly({name: 'nightly', cron: '0 3 * * *', onlyIfChanged: true, builders}),
     force({name: 'force', builders, parameters: [{name: 'issue', kind: 'integer'}]}),
   ],
@@ -72,5 +80,13 @@ export default defineConfig({
       gate({name: 'landing', source: 'launchpad', from: 'next', to: 'master', green: {builders}}),
     ],
   },
-  reporters: [webhookReporter({name: 'chat', url: secret('chat-url'), on: ['problem', 'fixed']})],
+  reporters: [
+    webhookReporter({name: 'chat', dialect: 'slack', url: secret('chat-url'), on: ['problem', 'fixed']}),
+    mailReporter({
+      name: 'mail',
+      from: 'ci@example.org',
+      to: ['launchpad-dev@lists.example.org', 'authors'],
+      smtp: {host: 'mail.example.org'},
+    }),
+  ],
 })

@@ -3,7 +3,7 @@
 import {type z} from 'zod'
 
 /** The named things a kind may refer to. */
-export type Noun = 'builder' | 'source' | 'gitSource' | 'worker'
+export type Noun = 'builder' | 'source' | 'gitSource' | 'worker' | 'rule'
 
 /** Something wrong with one item's options; `path` is below the item. */
 export interface Fault {

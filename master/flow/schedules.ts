@@ -2,13 +2,16 @@
 import {decideCalendar} from '../../config/terms/calendars.ts'
 import {settle, wants} from '../../config/kinds/schedulers/singleBranch.ts'
 import type {Config, Nightly, Scheduler, SingleBranch, SourceStamp} from '../../config/config.ts'
+import {comeIn, mindsRed, sift} from '../core/testfix.ts'
 import {submitBuildset} from '../world/store/buildsets.ts'
-import {lockCursor, moveCursor, readEvents} from '../world/store/events.ts'
+import {lockCursor, moveCursor, readEvents, record} from '../world/store/events.ts'
 import {
   changesById,
   databaseNow,
+  hasten,
   heldChanges,
   holdChanges,
+  lastBuilds,
   lockDue,
   newestChange,
   releaseChanges,
@@ -21,8 +24,9 @@ import type {World} from '../world/world.ts'
 import type {Stage} from './river.ts'
 
 const batchMax = 500
-/** What this stage reads of the event log. */
+/** What this stage reads of the event log; where a scheduler minds how builds end, that too. */
 export const scheduledEvents = ['change.added']
+const withEnds = [...scheduledEvents, 'build.finished']
 const slowTickMs = 30_000
 /** When an older transaction holds newer events back: long enough for it to end. */
 const heldMs = 10
@@ -73,21 +77,34 @@ const fingerprint = (scheduler: Nightly) => `${scheduler.cron} ${scheduler.timez
 /** Reads changes after the cursor: builds them, or holds them until their tree is stable. True when some are held back. */
 async function takeChanges(world: World, config: Config): Promise<boolean> {
   const schedulers = config.schedulers.filter(isSingleBranch)
+  const types = schedulers.some(mindsRed) ? withEnds : scheduledEvents
   for (;;) {
-    const {submitted, more, held} = await world.store.transaction(async (tx) => {
+    const {submitted, took, more, held} = await world.store.transaction(async (tx) => {
       const cursor = await lockCursor(tx, 'schedules')
-      const {events, held} = await readEvents(tx, cursor, batchMax, scheduledEvents)
+      const {events, held} = await readEvents(tx, cursor, batchMax, types)
       const last = events.at(-1)
-      if (!last) return {submitted: 0, more: false, held}
+      if (!last) return {submitted: 0, took: false, more: false, held}
       const changes = await changesById(
         tx,
-        events.map((event) => String(event.data.change)),
+        events.flatMap(({type, data}) => (type === 'change.added' ? [String(data.change)] : [])),
       )
       const submitted = await spread(tx, config, schedulers, changes)
+      const ended = new Set(
+        events.flatMap(({type, data}) => (type === 'build.finished' ? [data.builder] : [])),
+      )
+      const minding = schedulers.filter(
+        (one) => mindsRed(one) && one.builders.some((name) => ended.has(name)),
+      )
+      if (minding.length > 0)
+        await hasten(
+          tx,
+          minding.map(({name}) => name),
+        )
       await moveCursor(tx, 'schedules', last.cursor)
-      return {submitted, more: events.length === batchMax, held}
+      return {submitted, took: changes.length > 0, more: events.length === batchMax, held}
     })
     if (submitted > 0) ringAfter(world)
+    if (took) world.bells.ring('events')
     if (!more) return held
   }
 }
@@ -101,23 +118,33 @@ async function spread(
   let submitted = 0
   for (const scheduler of schedulers) {
     const wanted = changes.filter((change) => wants(scheduler, change))
-    if (scheduler.treeStableTimerMs === null) {
-      for (const change of wanted) await submitChanges(tx, config, scheduler, [change])
-      submitted += wanted.length
-    } else {
-      const quietMs = scheduler.treeStableTimerMs
-      await holdChanges(
-        tx,
-        wanted.map((change) => ({
-          scheduler: scheduler.name,
-          change: change.id,
-          branch: change.branch,
-          dueAt: change.recordedAt + quietMs,
-        })),
-      )
-    }
+    if (wanted.length === 0) continue
+    const {now, held} = await parted(tx, config, scheduler, wanted)
+    for (const change of now) await submitChanges(tx, config, scheduler, [change])
+    submitted += now.length
+    const quietMs = scheduler.treeStableTimerMs ?? 0
+    if (held.length === 0) continue
+    await holdChanges(
+      tx,
+      held.map((change) => ({
+        scheduler: scheduler.name,
+        change: change.id,
+        branch: change.branch,
+        dueAt: change.recordedAt + quietMs,
+      })),
+    )
+    const data = {scheduler: scheduler.name, changes: held.map(({id}) => id)}
+    await record(tx, [{type: 'change.held', data}])
   }
   return submitted
+}
+
+/** Which of the changes that came are built at once, and which are held. */
+async function parted(tx: Sql, config: Config, scheduler: SingleBranch, wanted: readonly ChangeRow[]) {
+  if (scheduler.treeStableTimerMs !== null) return {now: [], held: wanted}
+  if (!mindsRed(scheduler)) return {now: wanted, held: []}
+  const held = new Set((await heldChanges(tx, scheduler.name)).map(({branch}) => branch))
+  return comeIn(scheduler, wanted, held, await lastBuilds(tx, config.changeSources, scheduler, wanted))
 }
 
 async function submitChanges(
@@ -198,11 +225,10 @@ async function fireStable(
   nowMs: number,
 ): Promise<number> {
   const held = await heldChanges(tx, scheduler.name)
-  const {builds, lookAtMs} = settle(
-    scheduler,
-    held.map((change) => ({...change, heldAtMs: change.recordedAt})),
-    nowMs,
-  )
+  const landed = held.map((change) => ({...change, heldAtMs: change.recordedAt}))
+  const {builds, lookAtMs} = mindsRed(scheduler)
+    ? sift(scheduler, landed, await lastBuilds(tx, config.changeSources, scheduler, held), nowMs)
+    : settle(scheduler, landed, nowMs)
   for (const build of builds) {
     await submitChanges(
       tx,

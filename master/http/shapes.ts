@@ -206,6 +206,19 @@ export const parameterShape = z.object({
   max: z.number().nullable(),
 })
 
+/** A change that a scheduler holds, and why: its branch is `red`, or not quiet yet (`unstable`). */
+export const heldShape = z.object({
+  change: id,
+  scheduler: z.string(),
+  branch: z.string(),
+  revision: z.string(),
+  subject: z.string(),
+  since: time,
+  code: z.enum(['red', 'unstable']),
+  text: z.string(),
+})
+export type Held = z.infer<typeof heldShape>
+
 export const schedulerShape = z.object({
   name: z.string(),
   kind: z.enum(['singleBranch', 'nightly', 'force']),
@@ -217,6 +230,8 @@ export const schedulerShape = z.object({
   label: z.string().nullable(),
   branch: z.string().nullable(),
   parameters: z.array(parameterShape),
+  /** The changes that it holds now, oldest first. */
+  held: z.array(heldShape),
 })
 export type Scheduler = z.infer<typeof schedulerShape>
 
@@ -307,6 +322,48 @@ export const excusesShape = z.object({
   excuses: z.array(z.object({revision: z.string(), because: z.string()})),
 })
 
+const promotionMarkShape = z.object({
+  builder: z.string(),
+  state: z.enum([
+    'success',
+    'warnings',
+    'failure',
+    'running',
+    'waiting',
+    'retry',
+    'exception',
+    'cancelled',
+    'skipped',
+    'none',
+  ]),
+  build: id.nullable(),
+  number: z.int().nullable(),
+})
+
+/** The commits between a rule's branches, as they were when it was judged last. */
+export const promotionPictureShape = z.object({
+  rule: z.string(),
+  decision: id.nullable(),
+  /** The builders that must be green. */
+  builders: z.array(z.string()),
+  /** Newest first: those passed over, and the one that was taken or would be. */
+  commits: z.array(
+    z.object({
+      revision: z.string(),
+      subject: z.string().nullable(),
+      author: z.string().nullable(),
+      at: time.nullable(),
+      link: z.string().nullable(),
+      marks: z.array(promotionMarkShape),
+      because: z.string().nullable(),
+      chosen: z.boolean(),
+    }),
+  ),
+  /** The merge under test. */
+  gate: z.object({commit: z.string(), candidate: z.string(), marks: z.array(promotionMarkShape)}).nullable(),
+})
+export type PromotionPicture = z.infer<typeof promotionPictureShape>
+
 /** What a rollback would do. */
 export const rollbackPlanShape = z.object({
   rule: z.string(),
@@ -326,6 +383,25 @@ export const rolledBackShape = z.object({
   state: z.enum(['done', 'raced', 'failed', 'pushing']),
   error: z.string().nullable(),
 })
+export type RolledBack = z.infer<typeof rolledBackShape>
+
+/** What a reporter was to tell. `recipients` are those of a mail; `error` is the last thing the other side said. */
+export const reportShape = z.object({
+  id,
+  reporter: z.string(),
+  event: z.string(),
+  title: z.string(),
+  link: z.string().nullable(),
+  at: time.nullable(),
+  recipients: z.array(z.string()),
+  state: z.enum(['waiting', 'sent', 'givenUp']),
+  tries: z.int(),
+  error: z.string().nullable(),
+  nextAt: time.nullable(),
+  sentAt: time.nullable(),
+  givenUpAt: time.nullable(),
+})
+export type Report = z.infer<typeof reportShape>
 
 export const artifactShape = z.object({
   id,
@@ -453,6 +529,8 @@ export const waterfallShape = z.object({
       sourceStamps: true,
     }),
   ),
+  /** Changes that are not built yet, and why. */
+  held: z.array(heldShape),
   /** True when older builds of the window were left out (at most 2,000 are given). */
   more: z.boolean(),
 })

@@ -91,7 +91,15 @@ async function scene(t: ExecutionContext) {
           {name: 'carry', kind: 'merge', source: 'repo', from: 'stable', to: 'devel'},
         ],
       },
-      reporters: [{name: 'chat', kind: 'webhook', url: receiver.url, secret: {secret: 'chat'}}],
+      reporters: [
+        {
+          name: 'chat',
+          kind: 'webhook',
+          on: ['problem', 'fixed', 'promoted', 'carried', 'conflict'],
+          url: receiver.url,
+          secret: {secret: 'chat'},
+        },
+      ],
     })
   const system = await System.start(t, {config, workers: ['w1'], env: {OSTLER_SECRET_CHAT: key}})
   await system.event(({type}) => type === 'build.finished')
@@ -124,7 +132,7 @@ test('green commits move into stable and on into devel; red ones do not; each is
   await system.until('they come when the receiver is back', async () =>
     receiver.letters.length >= 4 ? true : null,
   )
-  t.deepEqual(receiver.events.toSorted(), ['fixed', 'problem', 'promoted', 'promoted'])
+  t.deepEqual(receiver.events.toSorted(), ['carried', 'fixed', 'problem', 'promoted'])
   t.is(new Set(receiver.letters.map(({delivery}) => delivery)).size, 4)
   t.deepEqual(receiver.faults, [])
   t.true(

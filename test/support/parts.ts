@@ -21,6 +21,7 @@ export type Part =
   | 'memory-limits'
   | 'debian-source'
   | 'git'
+  | 'openssl'
   | 'sshd'
   | 'object-store'
 
@@ -152,6 +153,8 @@ export function whyAbsent(part: Exclude<Part, EnginePart>): string | null {
       return program('buildbot') && program('buildbot-worker') ? null : 'Buildbot is not installed'
     case 'git':
       return program('git') ? null : 'git is not installed'
+    case 'openssl':
+      return program('openssl') ? null : 'openssl is not installed'
     case 'object-store':
       return objectServerPrograms.every(program)
         ? null

@@ -2,9 +2,10 @@
 import {z} from 'zod'
 import {kindNamed, shapesOf} from '../kind.ts'
 import type {ReporterKind} from '../reporter.ts'
+import {mail} from './mail.ts'
 import {webhook} from './webhook.ts'
 
-export const reporterKinds = [webhook] as const
+export const reporterKinds = [webhook, mail] as const
 
 export const reporterShape = z.discriminatedUnion('kind', shapesOf(reporterKinds))
 

@@ -4,8 +4,10 @@ import type {SingleBranch} from '../../config.ts'
 import {durationOrZero} from '../../terms/durations.ts'
 import {passes, type Filterable} from '../../terms/filters.ts'
 import {branchGlob, glob} from '../../terms/globs.ts'
-import {list, thingName} from '../../terms/names.ts'
+import {line, list, thingName} from '../../terms/names.ts'
 import {defineScheduler, schedulerOptions, sharedOf} from '../scheduler.ts'
+
+const reactions = ['build', 'testfix'] as const
 
 const shape = z.strictObject({
   kind: z.literal('singleBranch'),
@@ -25,6 +27,16 @@ const shape = z.strictObject({
     .describe(
       'Only changes that touch a file matching one of these globs, and none that begins with `!`. Empty: all.',
     ),
+  onRed: z
+    .enum(reactions, {error: `expected one of ${reactions.join(', ')}`})
+    .prefault('build')
+    .describe(
+      "While the last finished build of one of its builders on the branch is a failure: `build` new changes as ever, or `testfix`: hold them until one's " +
+        'message has the marker, and build that with all that landed before it. A green build, such as a forced one, ends it.',
+    ),
+  testfixMarker: line(100)
+    .prefault('[testfix]')
+    .describe('What marks a change that mends the branch, in any case, anywhere in its message.'),
 })
 
 /** The scheduler kind `singleBranch`. */
@@ -48,6 +60,8 @@ builders: [check]
     branch: options.branch,
     treeStableTimerMs: options.treeStableTimer === 0 ? null : options.treeStableTimer,
     files: options.files,
+    onRed: options.onRed,
+    testfixMarker: options.testfixMarker,
   }),
 })
 

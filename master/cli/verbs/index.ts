@@ -16,6 +16,7 @@ import {promote} from './promote.ts'
 import {promotions} from './promotions.ts'
 import {rebuild} from './rebuild.ts'
 import {reload} from './reload.ts'
+import {reports} from './reports.ts'
 import {requests} from './requests.ts'
 import {restore} from './restore.ts'
 import {drain, pause, resume} from './rest.ts'
@@ -35,6 +36,7 @@ export const verbs: readonly Verb[] = [
   workers,
   masters,
   promotions,
+  reports,
   log,
   cancel,
   rebuild,

@@ -16,6 +16,7 @@ import {logRoutes} from './logs.ts'
 import {masterRoutes} from './masters.ts'
 import {promotionControlRoutes} from './promotion-controls.ts'
 import {promotionRoutes} from './promotions.ts'
+import {reportRoutes} from './reports.ts'
 import {requestRoutes} from './requests.ts'
 import {schedulerRoutes} from './schedulers.ts'
 import {sessionRoutes} from './session.ts'
@@ -49,6 +50,7 @@ const resources = [
   masterRoutes,
   promotionRoutes,
   promotionControlRoutes,
+  reportRoutes,
   artifactRoutes,
   waterfallRoutes,
   eventRoutes,

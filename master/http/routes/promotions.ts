@@ -2,10 +2,12 @@
 import {z} from 'zod'
 import type {PromotionRule} from '../../../config/config.ts'
 import {frozenUntil} from '../../../config/terms/freezes.ts'
+import {pictureOf} from '../../core/promotion/picture.ts'
 import {isReplayed, type Basis} from '../../core/promotion/replay.ts'
 import {audit} from '../../world/store/audit.ts'
 import {standingControls, type ControlRow} from '../../world/store/controls.ts'
 import {databaseNow} from '../../world/store/schedulers.ts'
+import {readCommits, readDrawn} from '../../world/store/views/promotion-picture.ts'
 import {listDecisions, readBasis, readExcuses, readStandings} from '../../world/store/views/promotions.ts'
 import {actorOf} from '../access.ts'
 import {notFound} from '../refusals.ts'
@@ -14,13 +16,17 @@ import {
   decisionWithBasisShape,
   excusesShape,
   list,
+  promotionPictureShape,
   promotionShape,
   type Promotion,
+  type PromotionPicture,
 } from '../shapes.ts'
 import {shownControl} from './promotion-controls.ts'
 import type {Api, RouteNeeds} from './index.ts'
 import {idParams, page, pageQuery, revisionText} from './questions.ts'
 
+/** A picture with more is no picture. */
+const commitsDrawn = 30
 const ruleParams = z.object({rule: z.string().max(300)})
 
 export function promotionRoutes(api: Api, needs: RouteNeeds): void {
@@ -102,6 +108,18 @@ export function promotionRoutes(api: Api, needs: RouteNeeds): void {
     },
   )
   api.get(
+    '/promotions/:rule/picture',
+    {
+      config: {policy: 'read'},
+      schema: {
+        summary: 'The commits between the branches of a rule, with a mark for each required builder',
+        params: ruleParams,
+        response: {200: promotionPictureShape},
+      },
+    },
+    async ({params}) => await drawn(needs, ruleNamed(params.rule)),
+  )
+  api.get(
     '/promotions/:rule/excuses',
     {
       config: {policy: 'read'},
@@ -152,6 +170,37 @@ export function promotionRoutes(api: Api, needs: RouteNeeds): void {
       return decision
     },
   )
+}
+
+async function drawn({store}: RouteNeeds, rule: PromotionRule): Promise<PromotionPicture> {
+  const found = await readDrawn(store, rule.name)
+  if (!found) return {rule: rule.name, decision: null, builders: [], commits: [], gate: null}
+  const {builders, commits, gate} = pictureOf(found.basis, found, commitsDrawn)
+  const known = await readCommits(
+    store,
+    rule.source,
+    rule.from,
+    commits.map(({revision}) => revision),
+  )
+  return {
+    rule: rule.name,
+    decision: found.id,
+    builders: [...builders],
+    commits: commits.map(({revision, marks, because, isChosen}) => {
+      const {subject = null, author = null, at = null, link = null} = known.get(revision) ?? {}
+      return {
+        revision,
+        subject,
+        author,
+        at: at?.toISOString() ?? null,
+        link,
+        marks: [...marks],
+        because,
+        chosen: isChosen,
+      }
+    }),
+    gate: gate && {...gate, marks: [...gate.marks]},
+  }
 }
 
 /** When the freeze that holds a rule is over. */

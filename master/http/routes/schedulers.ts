@@ -3,7 +3,9 @@ import {z} from 'zod'
 import type {Force, Scheduler as SchedulerConfig, SourceStamp} from '../../../config/config.ts'
 import {readParameters} from '../../../config/kinds/schedulers/force.ts'
 import {audit} from '../../world/store/audit.ts'
+import {mindsRed} from '../../core/testfix.ts'
 import {submitBuildset} from '../../world/store/buildsets.ts'
+import {readHeld} from '../../world/store/views/held.ts'
 import {actorOf} from '../access.ts'
 import {badInput, notFound, Refusal, type InputProblem} from '../refusals.ts'
 import {list, schedulerShape, submittedShape, type Scheduler} from '../shapes.ts'
@@ -31,9 +33,12 @@ export function schedulerRoutes(api: Api, needs: RouteNeeds): void {
         'SELECT name, due_at FROM schedulers',
       )
       const dueAt = new Map(rows.map((row) => [row.name, row.due_at]))
-      const items = needs
-        .settings()
-        .config.schedulers.map((scheduler) => asScheduler(scheduler, dueAt.get(scheduler.name) ?? null))
+      const {config} = needs.settings()
+      const held = await readHeld(needs.store, config)
+      const items = config.schedulers.map((scheduler) => ({
+        ...asScheduler(scheduler, dueAt.get(scheduler.name) ?? null),
+        held: held.filter((one) => one.scheduler === scheduler.name),
+      }))
       return {items, next: null}
     },
   )
@@ -133,7 +138,7 @@ function readOrder(scheduler: Force, body: ForceBody) {
   return {builders, sourceStamps, properties: read.properties}
 }
 
-const asScheduler = (scheduler: SchedulerConfig, dueAt: Date | null): Scheduler => ({
+const asScheduler = (scheduler: SchedulerConfig, dueAt: Date | null): Omit<Scheduler, 'held'> => ({
   name: scheduler.name,
   kind: scheduler.kind,
   builders: [...scheduler.builders],
@@ -158,7 +163,10 @@ function inWords(scheduler: SchedulerConfig): string {
         scheduler.treeStableTimerMs === null
           ? 'on every change'
           : `${scheduler.treeStableTimerMs / 1000} s after the last change`
-      return `${quiet} of ${scheduler.branch} in ${scheduler.source}`
+      const red = mindsRed(scheduler)
+        ? `; while that is red, only once one says ${scheduler.testfixMarker}`
+        : ''
+      return `${quiet} of ${scheduler.branch} in ${scheduler.source}${red}`
     }
   }
 }

@@ -44,7 +44,8 @@ export function waterfallRoutes(api: Api, needs: RouteNeeds): void {
           'a window has its `from` before its `to` and is at most 31 days long',
           [{path: 'from', message: 'not a window'}],
         )
-      const {builders, promotions} = needs.settings().config
+      const {config} = needs.settings()
+      const {builders, promotions} = config
       const named = query.builder === undefined ? null : [query.builder].flat()
       return await readWaterfall(needs.store, {
         from,
@@ -55,6 +56,7 @@ export function waterfallRoutes(api: Api, needs: RouteNeeds): void {
             (query.tag === undefined || builder.tags.includes(query.tag)),
         ),
         rules: promotions.rules,
+        held: config,
         steps: query.steps === 'yes',
       })
     },

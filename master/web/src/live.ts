@@ -5,6 +5,7 @@ import {eventsAddress} from './api.ts'
 
 const types = [
   'change.added',
+  'change.held',
   'request.added',
   'build.started',
   'step.started',

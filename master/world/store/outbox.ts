@@ -29,19 +29,50 @@ export async function addReports(tx: Sql, reports: readonly NewReport[]): Promis
   )
 }
 
-/** Takes reports that are due, for `holdMs`: a master that dies while sending leaves them to be sent again. */
-export async function takeDue(tx: Sql, most: number, holdMs: number): Promise<DueReport[]> {
+/** Which of these matters the reporter was told of already. Whoever asks holds the reader's cursor, so no answer grows old. */
+export async function toldMatters(
+  tx: Sql,
+  reporter: string,
+  matters: readonly string[],
+): Promise<ReadonlySet<string>> {
+  if (matters.length === 0) return new Set()
+  const rows = await tx.query<{matter: string}>(
+    `SELECT DISTINCT payload->>'matter' AS matter FROM outbox WHERE reporter = $1 AND payload->>'matter' = ANY($2::text[])`,
+    [reporter, matters],
+  )
+  return new Set(rows.map(({matter}) => matter))
+}
+
+export interface Hold {
+  readonly usualMs: number
+  /** For the reporters of these names, which take longer. */
+  readonly slow: readonly string[]
+  readonly slowMs: number
+}
+
+/** Takes reports that are due and holds them meanwhile: a master that dies while sending leaves them to be sent again. */
+export async function takeDue(tx: Sql, most: number, {usualMs, slow, slowMs}: Hold): Promise<DueReport[]> {
   return await tx.query(
-    `UPDATE outbox SET tries = tries + 1, next_at = now() + $2 * interval '1 millisecond'
+    `UPDATE outbox SET tries = tries + 1,
+       next_at = now() + CASE WHEN reporter = ANY($3::text[]) THEN $4 ELSE $2 END::float8 * interval '1 millisecond'
      WHERE id IN (SELECT id FROM outbox WHERE sent_at IS NULL AND given_up_at IS NULL AND next_at <= now()
                   ORDER BY next_at LIMIT $1 FOR UPDATE SKIP LOCKED)
      RETURNING id, reporter, payload, tries`,
-    [most, holdMs],
+    [most, usualMs, slow, slowMs],
   )
 }
 
-export async function markSent(sql: Sql, id: string): Promise<void> {
-  await sql.query('UPDATE outbox SET sent_at = now(), error = NULL WHERE id = $1', [id])
+/** The other side has it; `note` says what was not quite right. */
+export async function markSent(sql: Sql, id: string, note: string | null = null): Promise<void> {
+  await sql.query('UPDATE outbox SET sent_at = now(), error = $2 WHERE id = $1', [id, note])
+}
+
+/** A mail that some have: remembers who has not, so that a later try goes to them alone. */
+export async function markLeft(sql: Sql, id: string, left: readonly string[]): Promise<void> {
+  await sql.query(`UPDATE outbox SET payload = jsonb_set(payload, '{mail,left}', $2::jsonb) WHERE id = $1`, [
+    id,
+    JSON.stringify(left),
+  ])
 }
 
 /** Notes a failed try: again after `againMs`, or never when null. */
@@ -62,30 +93,11 @@ export async function nextDueMs(sql: Sql): Promise<number | null> {
   return row?.ms ?? null
 }
 
-/** What a report tells of a build. */
-export interface ReportedBuild {
-  readonly id: string
-  readonly builder: string
-  readonly number: number
-  readonly result: string | null
-  readonly summary: string
-  readonly branch: string | null
-  readonly revision: string | null
-  readonly worker: string | null
-  readonly reason: string
-  /** The result of the last build of this builder and branch before it that was good or bad. */
-  readonly before: string | null
-}
-
-export async function reportedBuilds(sql: Sql, ids: readonly string[]): Promise<Map<string, ReportedBuild>> {
-  const rows = await sql.query<ReportedBuild>(
-    `SELECT b.id, b.builder, b.number, b.result, b.summary, b.branch, coalesce(b.got_revision, b.revision) AS revision,
-            b.worker, b.reason,
-            (SELECT p.result FROM builds p WHERE p.builder = b.builder AND p.id < b.id AND p.state = 'finished'
-               AND p.branch IS NOT DISTINCT FROM b.branch AND p.result IN ('success', 'warnings', 'failure', 'exception')
-             ORDER BY p.id DESC LIMIT 1) AS before
-     FROM builds b WHERE b.id = ANY($1::bigint[])`,
-    [ids],
+/** Has one that was given up, or waits for its next try, sent now; ring `reports` after the commit. False when there is none such. */
+export async function sendAgain(tx: Sql, id: string): Promise<boolean> {
+  const rows = await tx.query(
+    'UPDATE outbox SET given_up_at = NULL, tries = 0, next_at = now() WHERE id = $1 AND sent_at IS NULL RETURNING id',
+    [id],
   )
-  return new Map(rows.map((row) => [row.id, row]))
+  return rows.length > 0
 }

@@ -1,4 +1,6 @@
 // What schedulers remember: when they are due, and the changes they hold until the tree is stable.
+import type {ChangeSource, SingleBranch} from '../../../config/config.ts'
+import type {BranchBuild} from '../../core/testfix.ts'
 import type {Sql} from './store.ts'
 
 export interface ChangeRow {
@@ -8,13 +10,14 @@ export interface ChangeRow {
   readonly branch: string
   readonly revision: string
   readonly author: string
+  readonly message: string
   readonly files: readonly string[]
   readonly filesMore: number
   /** Milliseconds since 1970, by the database's clock. */
   readonly recordedAt: number
 }
 
-const changeColumns = `c.id, c.source, c.repository, c.branch, c.revision, c.author, c.files,
+const changeColumns = `c.id, c.source, c.repository, c.branch, c.revision, c.author, c.message, c.files,
   c.files_more AS "filesMore", (extract(epoch FROM c.recorded_at) * 1000)::float8 AS "recordedAt"`
 
 /** The changes of the ids, oldest first. */
@@ -111,6 +114,40 @@ export async function releaseChanges(tx: Sql, scheduler: string, changes: readon
     scheduler,
     changes,
   ])
+}
+
+/** Has those of the schedulers that hold changes look at once whether they may go. Ring nothing: the stage is at it. */
+export async function hasten(tx: Sql, schedulers: readonly string[]): Promise<void> {
+  await tx.query(
+    `UPDATE schedulers SET due_at = clock_timestamp() WHERE name = ANY($1::text[])
+       AND EXISTS (SELECT 1 FROM scheduler_changes h WHERE h.scheduler = schedulers.name)`,
+    [schedulers],
+  )
+}
+
+/** How a scheduler's builders last ended on the branches of these changes, where that was a verdict on the commit. */
+export async function lastBuilds(
+  sql: Sql,
+  sources: readonly ChangeSource[],
+  {builders, source}: Pick<SingleBranch, 'builders' | 'source'>,
+  changes: readonly {readonly branch: string; readonly repository: string}[],
+): Promise<BranchBuild[]> {
+  const found = sources.find(({name}) => name === source)
+  // Builds may name the repository by the source's name, or by its address.
+  const addresses = [
+    ...(found?.kind === 'git' ? [found.url] : []),
+    ...changes.map(({repository}) => repository),
+  ]
+  return await sql.query(
+    `SELECT b.* FROM unnest($1::text[]) WITH ORDINALITY AS n (builder, place) CROSS JOIN unnest($2::text[]) AS g (branch)
+     CROSS JOIN LATERAL (
+       SELECT id, builder, number, branch, result FROM builds
+       WHERE builds.builder = n.builder AND builds.branch = g.branch AND repository = ANY($3::text[])
+         AND state = 'finished' AND result IN ('success', 'warnings', 'failure')
+       ORDER BY finished_at DESC, id DESC LIMIT 1) b
+     ORDER BY n.place, b.branch`,
+    [builders, [...new Set(changes.map(({branch}) => branch))], [...new Set([source, ...addresses])]],
+  )
 }
 
 /** The newest change of a branch. */

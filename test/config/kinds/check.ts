@@ -19,7 +19,13 @@ export function checkKind<S extends z.ZodObject>(t: ExecutionContext, kind: Kind
 /** The messages about one item's options. */
 export const problemsOf = (kind: Kind, options: object): readonly string[] => {
   const read = kind.shape.safeParse({kind: kind.kind, ...options})
-  const names = {builder: ['check'], source: ['project'], gitSource: ['project'], worker: []}
+  const names = {
+    builder: ['check'],
+    source: ['project'],
+    gitSource: ['project'],
+    worker: [],
+    rule: ['stable'],
+  }
   const faults = read.success ? (kind.check?.(read.data, names) ?? []) : []
   return [...(read.error?.issues.map(({message}) => message) ?? []), ...faults.map(({message}) => message)]
 }

@@ -133,6 +133,8 @@ export const config: Config = {
       branch: 'main',
       treeStableTimerMs: 5000,
       files: [],
+      onRed: 'testfix',
+      testfixMarker: '[testfix]',
     },
   ],
   promotions: {

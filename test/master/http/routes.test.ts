@@ -324,3 +324,34 @@ eachFront('everything that lists answers, empty as the store is', async (t, fron
   t.is((await front.ask({url: '/badge/none.svg'})).statusCode, 404)
   t.regex((await front.ask({url: '/cc.xml'})).body, /<Project name="linux" activity="Sleeping"/)
 })
+
+eachFront(
+  'a scheduler lists the changes that it holds with the reason, and the waterfall does too',
+  async (t, front) => {
+    await addBuild(front, null, {result: 'failure'})
+    await front.store.query(`UPDATE builds SET repository = 'sample'`)
+    await front.store.query(
+      `WITH c AS (INSERT INTO changes (source, repository, branch, revision, author, message)
+       VALUES ('sample', 'x', 'main', 'abc', 'Ann', E'more work\\nand more') RETURNING id)
+     INSERT INTO scheduler_changes (scheduler, change_id, branch) SELECT 'main', id, 'main' FROM c`,
+    )
+    const held = {
+      change: '1',
+      scheduler: 'main',
+      branch: 'main',
+      revision: 'abc',
+      subject: 'more work',
+      code: 'red',
+      text: 'held since linux #1; needs [testfix] or a force',
+    }
+    const {items} = (await front.ask({url: '/api/v1/schedulers'})).json<{
+      items: {name: string; held: object[]}[]
+    }>()
+    t.like(
+      items.find(({name}) => name === 'main'),
+      {held: [held]},
+    )
+    t.deepEqual(items.find(({name}) => name === 'force')?.held, [])
+    t.like((await front.ask({url: '/api/v1/waterfall'})).json(), {held: [held]})
+  },
+)

@@ -1,4 +1,4 @@
-// The queue: everything that waits, and why.
+// The queue: everything that waits, and why; and the changes that are not asked for yet.
 import {useQuery} from '@tanstack/react-query'
 import {Link} from 'wouter'
 import type {Request} from '../../../http/shapes.ts'
@@ -10,6 +10,7 @@ import {Answered, Page} from '../frame/page.tsx'
 import {Ago, sayMomentsIn} from '../frame/times.tsx'
 
 const key = ['requests']
+const heldKey = ['schedulers']
 
 export function RequestsPage() {
   const question = useQuery({queryKey: key, queryFn: read.requests, refetchInterval: 15_000})
@@ -32,7 +33,48 @@ export function RequestsPage() {
           )
         }
       </Answered>
+      <HeldChanges />
     </Page>
+  )
+}
+
+/** Changes that schedulers hold; nothing where there are none. */
+function HeldChanges() {
+  const question = useQuery({queryKey: heldKey, queryFn: read.schedulers, refetchInterval: 15_000})
+  useRefreshed(heldKey, ({type}) => ['change.held', 'request.added', 'build.finished'].includes(type), 1000)
+  const held = question.data?.items.flatMap((scheduler) => scheduler.held) ?? []
+  if (held.length === 0) return null
+  return (
+    <>
+      <h2>Held changes</h2>
+      <table className="table">
+        <thead>
+          <tr>
+            <th>Change</th>
+            <th>Waits because</th>
+            <th>Since</th>
+            <th className="wide">Scheduler</th>
+          </tr>
+        </thead>
+        <tbody>
+          {held.map((one) => (
+            <tr key={`${one.scheduler} ${one.change}`}>
+              <th scope="row">
+                {one.subject === '' ? '(no message)' : one.subject}
+                <small>
+                  {one.branch} {shortRevision(one.revision)}
+                </small>
+              </th>
+              <td>{one.text}</td>
+              <td>
+                <Ago at={one.since} />
+              </td>
+              <td className="wide">{one.scheduler}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </>
   )
 }
 

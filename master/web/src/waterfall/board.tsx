@@ -48,6 +48,7 @@ export function BoardView(props: Props) {
       <div className="sheet" style={{height}}>
         <Axis arrangement={arrangement} trackTop={trackTop} isPast={view.until !== null} />
         <ChangesRail
+          board={board}
           arrangement={arrangement}
           trackTop={trackTop}
           sight={sight}

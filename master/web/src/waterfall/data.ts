@@ -40,7 +40,8 @@ export function useBoard(spanMs: number, until: number | null) {
     if (!known) return
     const now = Date.now() + known.aheadMs
     const since = Math.max(now - spanMs, Date.parse(known.now) - overlapMs)
-    boardOf(read.waterfall(since, now)).then(
+    // A little beyond now: our clock may be behind the master's by the time that an answer takes, and what has just happened counts.
+    boardOf(read.waterfall(since, now + overlapMs)).then(
       (fresh) =>
         client.setQueryData<Board>(key, (current) =>
           current ? joinWindows(current, fresh, new Date(now - spanMs).toISOString()) : fresh,

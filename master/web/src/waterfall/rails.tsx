@@ -11,6 +11,7 @@ const inSight = (sight: Sight, trackTop: number) => (bunch: BunchAt<unknown>) =>
   trackTop + bunch.top <= sight.bottom && trackTop + bunch.top + 160 >= sight.top
 
 export function ChangesRail({
+  board,
   arrangement,
   trackTop,
   sight,
@@ -18,6 +19,7 @@ export function ChangesRail({
   marked,
   setMarked,
 }: {
+  board: Board
   arrangement: Arrangement
   trackTop: number
   sight: Sight
@@ -26,6 +28,7 @@ export function ChangesRail({
   setMarked: (change: string | null) => void
 }) {
   const [listed, setListed] = useState<BunchAt<ChangeRow> | null>(null)
+  const held = new Map(board.held.map((one) => [one.change, one.text]))
   return (
     <section className="rail rail-changes" aria-label="Changes">
       <div className="rail-head" style={{height: bandHeight + headHeight[arrangement.detail]}}>
@@ -40,12 +43,16 @@ export function ChangesRail({
               type="button"
               className={lit.has(change.id) ? 'change lit' : 'change'}
               aria-pressed={marked === change.id}
-              title={`${change.subject}\n${change.author}\n${change.source}, ${change.branch}\n${sayFully(change.at)}`}
+              title={`${change.subject}\n${change.author}\n${change.source}, ${change.branch}\n${sayFully(change.at)}${held.has(change.id) ? `\n${held.get(change.id) ?? ''}` : ''}`}
               onClick={() => setMarked(marked === change.id ? null : change.id)}
             >
               <span>{change.subject === '' ? '(no message)' : change.subject}</span>
               <small>
-                <span>{authorName(change.author)}</span>
+                {held.has(change.id) ? (
+                  <em className="held">{held.get(change.id)}</em>
+                ) : (
+                  <span>{authorName(change.author)}</span>
+                )}
                 <code>{shortRevision(change.revision).slice(0, 7)}</code>
                 <i>{change.branch}</i>
               </small>

@@ -4,6 +4,7 @@ import {cursorText, newestCursor} from '../events.ts'
 import type {Sql} from '../store.ts'
 import {buildColumns, type BuildRow, type State} from './builds.ts'
 import {stateOf} from './builders.ts'
+import {readHeld, type HeldAsk} from './held.ts'
 import {iso, isoOrNull} from './pages.ts'
 import {readStandings} from './promotions.ts'
 import {readPending} from './requests.ts'
@@ -21,6 +22,8 @@ export interface Window {
   readonly to: Date
   readonly builders: readonly {readonly name: string; readonly tags: readonly string[]}[]
   readonly rules: readonly {readonly name: string; readonly from: string; readonly to: string}[]
+  /** The configuration's, for why changes wait. */
+  readonly held: HeldAsk
   /** Leave the steps out: far away they are too small to see. */
   readonly steps: boolean
 }
@@ -67,6 +70,7 @@ export async function readWaterfall(sql: Sql, window: Window) {
         sourceStamps,
       }),
     ),
+    held: await readHeld(sql, window.held),
     more: found.length > windowBuildsMax,
   }
 }

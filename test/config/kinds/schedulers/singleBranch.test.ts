@@ -15,6 +15,8 @@ const scheduler = (more: Partial<SingleBranch>): SingleBranch => ({
   branch: 'main',
   treeStableTimerMs: 30_000,
   files: [],
+  onRed: 'build',
+  testfixMarker: '[testfix]',
   ...more,
 })
 const change = (more: object) => ({
