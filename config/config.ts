@@ -146,6 +146,8 @@ export interface Force extends SchedulerCommon {
   /** The source that a branch and revision are of; null: the builder's first. */
   readonly source: string | null
   readonly branch: string | null
+  /** Its builds count for promotions. */
+  readonly trusted: boolean
   readonly parameters: readonly Parameter[]
 }
 
@@ -223,7 +225,7 @@ export interface Committer {
 }
 
 /** Where builds come from. `promotion`: a promotion rule asked for them. */
-export type BuildOrigin = 'scheduler' | 'force' | 'rebuild' | 'trigger' | 'api' | 'promotion'
+export type BuildOrigin = 'scheduler' | 'force' | 'forceTrusted' | 'rebuild' | 'trigger' | 'api' | 'promotion'
 
 export interface Green {
   readonly builders: readonly string[]

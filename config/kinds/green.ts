@@ -7,7 +7,7 @@ import {count, flag, line, list, properties, someOf, thingName} from '../terms/n
 
 const policies = ['latestFinished', 'newestGreen'] as const
 const greens = ['success', 'warnings'] as const
-const origins = ['scheduler', 'force', 'rebuild', 'trigger', 'api', 'promotion'] as const
+const origins = ['scheduler', 'force', 'forceTrusted', 'rebuild', 'trigger', 'api', 'promotion'] as const
 const oneOf = <const T extends readonly [string, ...string[]]>(words: T) =>
   z.enum(words, {error: `expected one of ${words.join(', ')}`})
 
@@ -31,9 +31,9 @@ export const greenShape = () =>
         ),
       accept: someOf(oneOf(greens), 'result').prefault(['success']).describe('Which results are green.'),
       origins: someOf(oneOf(origins), 'origin')
-        .prefault(['scheduler', 'rebuild'])
+        .prefault(['scheduler', 'rebuild', 'forceTrusted'])
         .describe(
-          'Whose builds count, beside those that a promotion asked for. A forced build may have any parameters, so it does not count unless named here.',
+          'Whose builds count, beside those that a promotion asked for. `forceTrusted` are those of force schedulers that are `trusted`; another forced build may have any parameters, so `force` does not count unless named here.',
         ),
       branches: list(branchName(), 'branches')
         .prefault([])

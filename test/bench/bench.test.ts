@@ -71,7 +71,7 @@ test('the options are understood, or it is said what is wrong with them', (t) =>
   })
   t.is(readOptions(['--help']), null)
   t.throws(() => readOptions(['--only', 'P9']), {
-    message: /--only knows P1, P2, P3, P4, P5, P5b, P7, P8, not P9/,
+    message: /--only knows P1, P2, P3, P4, P5, P5b, P7, P8, P11, not P9/,
   })
   t.throws(() => readOptions(['--reps', '0']), {message: /--reps wants a whole number/})
   t.throws(() => readOptions(['--rep', '2']), {message: /--rep/})

@@ -1,6 +1,6 @@
 // The bench's arithmetic, pure: samples to medians, medians to ratios, and the form in which both are told.
 
-export type MeasureName = 'P1' | 'P2' | 'P3' | 'P4' | 'P5' | 'P5b' | 'P7' | 'P8'
+export type MeasureName = 'P1' | 'P2' | 'P3' | 'P4' | 'P5' | 'P5b' | 'P7' | 'P8' | 'P11'
 
 export interface Measure {
   readonly name: MeasureName
@@ -24,6 +24,7 @@ export const measures: readonly Measure[] = [
   {name: 'P5b', title: 'a burst of workers, all attached', unit: 's', better: 'less', goal: null, bound: 10},
   {name: 'P7', title: 'restart to next command', unit: 's', better: 'less', goal: null, bound: 1},
   {name: 'P8', title: 'builds of two masters', unit: 'builds/s', better: 'more', goal: null, ofLimit: 1},
+  {name: 'P11', title: 'look at 50 branches 10,000 behind', unit: 's', better: 'less', goal: null, bound: 1},
 ]
 
 /** Who is measured: Ostler on a server and embedded, the peer, and the machine alone. */

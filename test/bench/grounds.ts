@@ -186,7 +186,7 @@ export class Ground {
     } finally {
       interrupted.forget()
       await ground.stop()
-      if (server !== null) await runSql(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
+      if (server !== null) await dropDatabase(server, name)
     }
   }
 
@@ -336,12 +336,16 @@ export function numberIn(metrics: string, name: string): number {
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
 }
 
-async function createDatabase(server: string, name: string): Promise<string> {
+/** Makes a database on a server; answers its URL. */
+export async function createDatabase(server: string, name: string): Promise<string> {
   await runSql(server, `CREATE DATABASE ${name}`)
   const url = new URL(server)
   url.pathname = `/${name}`
   return url.toString()
 }
+
+export const dropDatabase = (server: string, name: string) =>
+  runSql(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
 
 async function runSql(url: string, text: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({connectionString: url})

@@ -1,4 +1,4 @@
-// `npm run bench`: P1 to P8 for Ostler on PostgreSQL and embedded, beside the machine's limits and beside Buildbot, in
+// `npm run bench`: P1 to P11 for Ostler on PostgreSQL and embedded, beside the machine's limits and beside Buildbot, in
 // turns of one run, since only ratios of one run mean anything on a shared machine. README.md tells what each means.
 import {mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync} from 'node:fs'
 import {tmpdir} from 'node:os'
@@ -20,6 +20,7 @@ import {
 } from './figures.ts'
 import {burst, idleFleet, restart, shared} from './grounds.ts'
 import {describeMachine, limitOf} from './machine.ts'
+import {bareFetch, promotionLook} from './promotions.ts'
 import {Ostler} from './ostler.ts'
 
 const usage = `npm run bench [-- OPTIONS]
@@ -158,6 +159,7 @@ const isOfOne = (measure: MeasureName) => ['P1', 'P2', 'P3', 'P4'].includes(meas
 
 /** What a measure is held against: the machine alone or, for two masters, one. */
 async function limitBeside(measure: MeasureName, folder: string, url: string | null): Promise<Sample | null> {
+  if (measure === 'P11') return bareFetch()
   if (measure !== 'P8') return limitOf(measure, folder, url)
   return url === null ? null : shared(folder, url, 1)
 }
@@ -174,6 +176,8 @@ async function measureGround(
       return burst(folder, url)
     case 'P7':
       return restart(folder, url)
+    case 'P11':
+      return promotionLook(folder, url)
     default: // The embedded database has one master.
       return url === null ? null : shared(folder, url, 2)
   }

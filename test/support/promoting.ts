@@ -19,14 +19,18 @@ import {openSay} from '../../master/world/say.ts'
 import {whileHolding} from '../../master/world/store/holding.ts'
 import type {Store} from '../../master/world/store/store.ts'
 
-export async function stateDirectory(t: ExecutionContext): Promise<string> {
+export async function stateDirectory(t: Pick<ExecutionContext, 'teardown'>): Promise<string> {
   const stateDir = await mkdtemp(join(tmpdir(), 'ostler-state-'))
   t.teardown(() => rm(stateDir, {recursive: true, force: true}))
   return stateDir
 }
 
 /** A world for one master: `rings` are the bells it rang. */
-export async function openWorld(t: ExecutionContext, store: Store, over: {git?: Git; master?: string} = {}) {
+export async function openWorld(
+  t: Pick<ExecutionContext, 'teardown'>,
+  store: Store,
+  over: {git?: Git; master?: string} = {},
+) {
   const rings: BellName[] = []
   const bells: Bells = {
     ring: (bell) => void rings.push(bell),

@@ -23,7 +23,7 @@ export class Repository {
     this.clone = join(home, 'clone')
   }
 
-  static async make(t: ExecutionContext): Promise<Repository> {
+  static async make(t: Pick<ExecutionContext, 'teardown'>): Promise<Repository> {
     const repository = new Repository(await mkdtemp(join(tmpdir(), 'ostler-git-')))
     t.teardown(() => rm(repository.home, {recursive: true, force: true}))
     await run('git', ['init', '--quiet', '--bare', '-b', 'main', repository.server])

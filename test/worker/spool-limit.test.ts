@@ -98,7 +98,7 @@ for (const [what, dies] of [
   [', though the worker is killed meanwhile', true],
 ] as const)
   test.serial(
-    `200 MiB of output that no master takes cost the limit, and the log tells what is left out${what}`,
+    `100 MiB of output that no master takes cost the limit, and the log tells what is left out${what}`,
     async (t) => {
       const master = await listening(t)
       const stateDir = freshDir()
@@ -106,7 +106,8 @@ for (const [what, dies] of [
       let worker = start(t, master, {stateDir, args})
       await master.connectedOnce()
       const steps = [
-        step(print(200, dies ? 'sleep 0.05;' : 'sleep 0.02;')),
+        // Slowly: what is printed between two looks lies on the disk, and a busy machine lets the worker look late.
+        step(print(100, 'sleep 0.1;')),
         step(`echo fine; echo >${done}`, {name: 'b'}),
       ]
       master.offer('1', plan(steps))
@@ -129,8 +130,8 @@ for (const [what, dies] of [
       const spool = spoolOf(await master.connectedOnce(seen + 1))
       t.is((await master.ended('1', 60_000)).result, 'success')
       t.deepEqual(master.told('1').faults, [])
-      const left = isTold(t, master.log('1'), 200)
-      t.true(left > 180 * mebibyte)
+      const left = isTold(t, master.log('1'), 100)
+      t.true(left > 80 * mebibyte)
       t.is(master.log('1', 1), 'fine\n')
       const [ended] = master.entries('1', 'logEnded')
       t.is(ended?.bytes, master.log('1').length)

@@ -57,6 +57,11 @@ const shape = z.strictObject({
     .nullable()
     .prefault(null)
     .describe("The branch when none is asked for. Default: the source's first."),
+  trusted: flag()
+    .prefault(false)
+    .describe(
+      'Whether its builds may make a commit green for a promotion, as those of a branch’s own scheduler do.',
+    ),
   parameters: list(parameterShape, 'parameters')
     .prefault([])
     .describe('What may be given, each as a property of the build.'),
@@ -85,6 +90,7 @@ parameters:
       label: options.label ?? options.name,
       source,
       branch: options.branch ?? firstBranch(source, surroundings),
+      trusted: options.trusted,
       parameters: options.parameters.map(asParameter),
     }
   },

@@ -73,7 +73,7 @@ export function schedulerRoutes(api: Api, needs: RouteNeeds): void {
             ? {key: `force/${scheduler.name}/${actor.who}/${idempotency.slice(0, 200)}`}
             : {}),
           reason: request.body?.reason || scheduler.reason || `asked for by ${actor.who}`,
-          origin: 'force',
+          origin: scheduler.trusted ? 'forceTrusted' : 'force',
           scheduler: scheduler.name,
           submittedBy: actor.who,
           sourceStamps: order.sourceStamps,

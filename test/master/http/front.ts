@@ -89,6 +89,7 @@ export const config: Config = {
   schedulers: [
     {
       kind: 'force',
+      trusted: false,
       name: 'force',
       builders: ['linux', 'bsd'],
       properties: {},

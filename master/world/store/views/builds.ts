@@ -4,7 +4,7 @@ import type {Result} from '../../../../worker/protocol/results.ts'
 import type {Sql} from '../store.ts'
 import {beforeId, iso, isoOrNull, paged, type Page, type Paged} from './pages.ts'
 
-export type Origin = 'scheduler' | 'force' | 'rebuild' | 'trigger' | 'api'
+export type Origin = 'scheduler' | 'force' | 'forceTrusted' | 'rebuild' | 'trigger' | 'api'
 export type State = 'pending' | 'running' | 'finished'
 
 export interface BuildRow {

@@ -9,7 +9,7 @@ test('the example of fastForward loads, and each option is described', (t) => {
       builders: ['check'],
       policy: 'latestFinished',
       accept: ['success'],
-      origins: ['scheduler', 'rebuild'],
+      origins: ['scheduler', 'rebuild', 'forceTrusted'],
     },
   })
 })
