@@ -1,8 +1,7 @@
 // The master, assembled: configuration, database, world, river and front door, and how they start, reload and stop.
 import {randomBytes} from 'node:crypto'
-import {mkdir, readFile} from 'node:fs/promises'
+import {mkdir} from 'node:fs/promises'
 import {hostname} from 'node:os'
-import {fileURLToPath} from 'node:url'
 import {Registry, collectDefaultMetrics} from 'prom-client'
 import {Sessions} from './flow/sessions.ts'
 import {flow} from './flow/river.ts'
@@ -16,6 +15,7 @@ import {complaintsOf} from './world/findings.ts'
 import {Git} from './world/git.ts'
 import {openDescriptors} from './world/descriptors.ts'
 import {ledger} from './world/ledger.ts'
+import {builtFile, ownVersion} from './world/place.ts'
 import {openSay} from './world/say.ts'
 import {
   ConfigurationRefused,
@@ -65,7 +65,7 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     },
   })
   let settings = await storeVersion(store, good.config, good.hash)
-  const version = await ownVersion()
+  const version = ownVersion()
   const master = `${hostname()}-${String(process.pid)}-${randomBytes(4).toString('hex')}`
   const bells = await openBells(store, master)
   const world: World = {
@@ -103,7 +103,7 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     },
     found: river.found,
     metrics,
-    webDirectory: fileURLToPath(new URL('../web', import.meta.url)),
+    webDirectory: builtFile('master/web'),
   })
   const stopClock = startClock(bells)
   await giveAdminToken(world, options.stateDir)
@@ -150,11 +150,6 @@ function wordedForListening(error: unknown, listen: string): unknown {
 async function giveAdminToken(world: World, stateDir: string): Promise<void> {
   const file = await firstAdminToken(world.store, stateDir)
   if (file !== null) world.say.info(`the administrator's token is in ${file}`)
-}
-
-async function ownVersion(): Promise<string> {
-  const manifest = await readFile(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(manifest) as {version: string}).version
 }
 
 function listenAddress(text: string): {host: string; port: number} {

@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import {dirname, join, relative} from 'node:path'
+import {bundle} from './bundle.mjs'
 import {checkWritable, NotReady, root} from './place.mjs'
 import {watched} from './watched.mjs'
 
@@ -48,13 +49,17 @@ export function removeInstalled() {
   rmSync(join(root, 'node_modules'), {recursive: true, force: true})
 }
 
-/** Compiles the TypeScript and bundles the web page, each only when its sources changed. Rejects when one fails. */
+/** Compiles the TypeScript, bundles the programs and the web page, each only when its sources changed. Rejects when one fails. */
 export async function build(say) {
   linkCommand()
-  await whenStale('typescript', typescriptSources(), async () => {
+  await whenStale('typescript', typescriptSources(rooms), async () => {
     say('Compiling.')
     removeOrphans()
     await run('typescript/bin/tsc', ['-b'], say)
+  })
+  await whenStale('bundle', bundleSources(), async () => {
+    say('Bundling the programs.')
+    await bundle()
   })
   if (!existsSync(viteConfig)) return
   await whenStale('web', webSources(), async () => {
@@ -84,12 +89,16 @@ async function whenStale(name, files, work) {
   writeFileSync(stamp, digest)
 }
 
-function typescriptSources() {
+function typescriptSources(of) {
   const kinds = /\.(ts|tsx)$|tsconfig\.json$/
   return [
-    ...rooms.flatMap((room) => filesBelow(join(root, room))).filter((file) => kinds.test(file)),
+    ...of.flatMap((room) => filesBelow(join(root, room))).filter((file) => kinds.test(file)),
     ...rootFiles(),
   ]
+}
+
+function bundleSources() {
+  return [...typescriptSources(['config', 'worker', 'master']), join(root, 'scripts', 'bundle.mjs')]
 }
 
 function webSources() {

@@ -1,7 +1,7 @@
 // The `ostler` command: one file per verb in `verbs/`. `ostler worker` is the worker's own program (see bin/).
 import {Command, CommanderError} from 'commander'
 import {Ending, exits, type Exit} from './exits.ts'
-import {ownVersion} from './own-version.ts'
+import {ownVersion} from '../world/place.ts'
 import {sayError} from './print.ts'
 import {verbs} from './verbs/index.ts'
 

@@ -95,42 +95,48 @@ export function assign(scene: Scene): Assigned {
   const waiting = new Map<string, readonly Wait[]>()
   for (const request of scene.requests) {
     if (collapsed.has(request.id)) continue
-    const found = place(request, scene, running)
-    if (Array.isArray(found)) {
-      waiting.set(request.id, found)
-      continue
-    }
-    const worker = found as WorkerState
-    running.set(worker.name, (running.get(worker.name) ?? 0) + 1)
-    assignments.push({request: request.id, worker: worker.name})
+    const {worker, waits} = place(request, scene, running)
+    if (worker) running.set(worker.name, (running.get(worker.name) ?? 0) + 1)
+    if (worker && waits.length === 0) assignments.push({request: request.id, worker: worker.name})
+    else waiting.set(request.id, waits)
   }
   return {assignments, waiting, collapsed}
 }
 
-/** The worker for a request, or every reason why there is none. */
-function place(
-  request: PendingRequest,
-  scene: Scene,
-  running: ReadonlyMap<string, number>,
-): WorkerState | readonly Wait[] {
-  const known = scene.builders.get(request.builder)
-  if (!known) return [{code: 'no-builder', text: `no builder ${request.builder} is configured any more`}]
-  if (known.paused) return [{code: 'paused', text: `builder ${holdText(known.paused)}`}]
-  if (request.notBefore !== null && request.notBefore > scene.now)
-    return [{code: 'not-before', text: `tried again at ${clockText(request.notBefore)}`}]
-  const {fitting, lacks} = fit(known.builder, scene.workers)
-  if (fitting.length === 0) return lacks
-  const hindered = fitting.map((worker) => [worker, hindrance(worker, running)] as const)
-  const free = hindered.filter(([worker, why]) => why === null && worker.here).map(([worker]) => worker)
-  const best = free.sort((a, b) => room(b, running) - room(a, running) || (a.name < b.name ? -1 : 1))[0]
-  if (best && scene.hindrance !== null)
-    return [{code: 'master', text: `the master starts nothing new: ${scene.hindrance}`}]
-  if (best) return best
-  const reasons = hindered.flatMap(([, why]) => (why ? [why] : []))
-  return reasons.length > 0
-    ? summarize(reasons)
-    : [{code: 'elsewhere', text: 'another master is about to start it'}]
+/** The worker whose room a request takes, if any, and why it must wait all the same; no reason starts it there. */
+interface Placed {
+  readonly worker: WorkerState | null
+  readonly waits: readonly Wait[]
 }
+
+function place(request: PendingRequest, scene: Scene, running: ReadonlyMap<string, number>): Placed {
+  const known = scene.builders.get(request.builder)
+  if (!known) return waits('no-builder', `no builder ${request.builder} is configured any more`)
+  if (known.paused) return waits('paused', `builder ${holdText(known.paused)}`)
+  if (request.notBefore !== null && request.notBefore > scene.now)
+    return waits('not-before', `tried again at ${clockText(request.notBefore)}`)
+  const {fitting, lacks} = fit(known.builder, scene.workers)
+  if (fitting.length === 0) return {worker: null, waits: lacks}
+  const hindered = fitting.map((worker) => [worker, hindrance(worker, running)] as const)
+  const free = hindered.filter(([, why]) => why === null).map(([worker]) => worker)
+  const here = roomiest(
+    free.filter((worker) => worker.here),
+    running,
+  )
+  if (here && scene.hindrance !== null)
+    return waits('master', `the master starts nothing new: ${scene.hindrance}`)
+  if (here) return {worker: here, waits: []}
+  // It is counted as taken, so that all masters give the requests behind it the same reasons.
+  const elsewhere = roomiest(free, running)
+  if (elsewhere) return {...waits('elsewhere', 'another master is about to start it'), worker: elsewhere}
+  return {worker: null, waits: summarize(hindered.flatMap(([, why]) => why ?? []))}
+}
+
+const waits = (code: Wait['code'], text: string): Placed => ({worker: null, waits: [{code, text}]})
+
+/** The one with the most room, null of none. */
+const roomiest = (free: readonly WorkerState[], running: ReadonlyMap<string, number>): WorkerState | null =>
+  [...free].sort((a, b) => room(b, running) - room(a, running) || (a.name < b.name ? -1 : 1))[0] ?? null
 
 const room = (worker: WorkerState, running: ReadonlyMap<string, number>) =>
   worker.maxBuilds - (running.get(worker.name) ?? 0)

@@ -20,7 +20,7 @@ export const workerGraceMs = 10 * 60_000
 
 /** A master that could not look for so long knows nothing of the others ... */
 const awayMs = 15_000
-/** ... who then get as long to be heard again: longer than a worker pauses before it dials. */
+/** ... who then get as long to be heard again: several of the pauses that a worker makes before it dials. */
 const patienceMs = 45_000
 
 type LogRow = StoredLog & {readonly id: string}
@@ -265,8 +265,12 @@ function ringAfter(world: World, changes: readonly Changes[]): void {
   if (changes.some((change) => change.logs.size > 0)) world.bells.ring('logs')
   if (changes.some((change) => change.events.length > 0 || change.ended)) world.bells.ring('events')
   if (changes.some((change) => change.startedAt !== null || change.ended)) world.bells.ring('reports')
-  if (!changes.some((change) => change.ended)) return
-  for (const bell of ['claims', 'promotions'] as const) world.bells.ring(bell)
+  const ended = changes.flatMap((change) => change.ended ?? [])
+  if (ended.length === 0) return
+  world.bells.ring('promotions')
+  // The room is at a worker of this master; what is to be tried again may go to any.
+  if (ended.some(({result}) => result === 'retry')) world.bells.ring('claims')
+  else world.bells.ringHere('claims')
   if (world.settings().config.schedulers.some(mindsRed)) world.bells.ring('schedules')
 }
 

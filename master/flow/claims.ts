@@ -36,7 +36,8 @@ export function claims(world: World, sessions: Sessions): Stage {
       const {requests, now, assigned, more} = seen
       const unsaid = news(requests, assigned)
       // What changes all the time is written down now and then; who waits without a reason gets one at once.
-      const said = whole ? unsaid : new Map([...unsaid].filter(([id]) => isUnexplained(id, requests)))
+      const fresh = unexplained(requests)
+      const said = whole ? unsaid : new Map([...unsaid].filter(([id]) => fresh.has(id)))
       await world.ledger.explain(world.store, said)
       if (assigned.collapsed.size > 0)
         await world.store.transaction((tx) =>
@@ -49,7 +50,8 @@ export function claims(world: World, sessions: Sessions): Stage {
         orphansAt = performance.now()
       }
       const isDone = whole || (!more && said.size === unsaid.size)
-      return isDone ? nextLook(requests, assigned.assignments.length, now) : wholeLookMs
+      const again = nextLook(requests, assigned.assignments.length, now)
+      return isDone ? again : Math.min(wholeLookMs, again ?? wholeLookMs)
     },
   }
 }
@@ -97,9 +99,9 @@ function news(requests: readonly PendingRequest[], assigned: Assigned): Map<stri
   return new Map([...assigned.waiting].filter(([id, waits]) => stored.get(id) !== JSON.stringify(waits)))
 }
 
-/** What a request says that has not been looked at yet. */
-const isUnexplained = (id: string, requests: readonly PendingRequest[]) =>
-  requests.some(({id: other, waiting}) => other === id && (waiting[0]?.code ?? 'queued') === 'queued')
+/** The requests that say no more than what each says when it comes. */
+const unexplained = (requests: readonly PendingRequest[]): Set<string> =>
+  new Set(requests.filter(({waiting}) => (waiting[0]?.code ?? 'queued') === 'queued').map(({id}) => id))
 
 /** Opens an attempt for each assignment whose request still waits, all in one transaction. */
 async function open(world: World, assignments: readonly Assignment[]): Promise<Opening[]> {

@@ -7,8 +7,8 @@ import type {
   Offer,
   WorkerMessage,
 } from '../../worker/protocol/messages.ts'
-import {commonVersion, ownVersions, versionRefusal} from '../../worker/core/versions.ts'
-import type {Attached, Refused, Session, WorkerDesk} from '../world/desk.ts'
+import {commonVersion, ownVersions} from '../../worker/core/versions.ts'
+import {refuseVersion, type Attached, type Refused, type Session, type WorkerDesk} from '../world/desk.ts'
 import type {Beat, SessionKey} from '../world/store/workers.ts'
 import {hasRival, type OpenSession} from './rivals.ts'
 import type {OpenAttempt} from '../world/store/attempts.ts'
@@ -123,7 +123,7 @@ export class Sessions implements WorkerDesk {
 
   async attach(hello: Hello, session: Session): Promise<Attached | Refused> {
     const protocol = commonVersion(hello.protocols, ownVersions)
-    if (protocol === null) return refuseProtocol(hello)
+    if (protocol === null) return refuseVersion(hello) as Refused
     if (await hasRival(this.#world, hello)) return refuseName(hello)
     const skewMs = hello.now - Date.now()
     const configured = this.#world.settings().config.workers.find((worker) => worker.name === hello.worker)
@@ -309,10 +309,4 @@ const refuseName = ({worker}: Hello): Refused => ({
   say: 'refused',
   code: 'name-in-use',
   text: `a worker named ${worker} is connected to another master already`,
-})
-
-const refuseProtocol = (hello: Hello): Refused => ({
-  say: 'refused',
-  code: 'protocol',
-  text: versionRefusal(hello, ownVersions) ?? '',
 })

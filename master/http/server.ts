@@ -16,7 +16,6 @@ import {
 import {binaryFrameMax} from '../../worker/protocol/messages.ts'
 import {guard} from './access.ts'
 import {serveOld} from './away.ts'
-import {queueCrowds} from './crowd.ts'
 import {EventFeed} from './feed.ts'
 import type {Needs} from './needs.ts'
 import {answerErrors, Refusal, sendRefusal} from './refusals.ts'
@@ -44,7 +43,6 @@ export async function createServer(needs: Needs): Promise<FastifyInstance> {
     forceCloseConnections: 'idle',
     routerOptions: {maxParamLength: 300},
   })
-  queueCrowds(app.server)
   const streams = new Streams()
   const feed = new EventFeed(needs.store, needs.bells)
   app.addHook('preClose', (done) => {

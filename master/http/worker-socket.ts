@@ -3,7 +3,6 @@
 import type {FastifyInstance} from 'fastify'
 import type {WebSocket} from '@fastify/websocket'
 import type {z} from 'zod'
-import {ownVersions, versionRefusal} from '../../worker/core/versions.ts'
 import {decode, encodeText, FrameFault, type Framed} from '../../worker/protocol/frames.ts'
 import {
   helloShape,
@@ -12,7 +11,7 @@ import {
   type MasterMessage,
   type WorkerMessage,
 } from '../../worker/protocol/messages.ts'
-import type {Refused, Session} from '../world/desk.ts'
+import {refuseVersion, type Refused, type Session} from '../world/desk.ts'
 import {noteRefusal} from '../world/store/workers.ts'
 import {isLive} from '../world/store/views/tokens.ts'
 import type {Needs} from './needs.ts'
@@ -143,8 +142,7 @@ class Conversation {
         code: 'unknown-worker',
         text: `this token is for the worker ${this.#name}, not for ${hello.worker}`,
       }
-    const text = versionRefusal(hello, ownVersions)
-    return text === null ? null : {say: 'refused', code: 'protocol', text}
+    return refuseVersion(hello)
   }
 
   /** A second worker of one name is refused, but a connection that died without a word must not lock its worker out. */

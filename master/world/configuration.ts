@@ -5,9 +5,9 @@ import {createHash} from 'node:crypto'
 import {mkdtemp, readFile, realpath, rm, stat} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {dirname, extname, join, relative, resolve} from 'node:path'
-import {fileURLToPath} from 'node:url'
 import type {Loaded, Problem} from '../../config/config.ts'
 import {loadData, loadYaml, pathText, textMost, type Locate, type Position} from '../../config/load.ts'
+import {builtFile} from './place.ts'
 import type {Answer, SourcePlace} from './configuration/answer.ts'
 
 /** A configuration or its problems, with the files it was read from (to watch) and a hash that changes when it does. */
@@ -131,8 +131,8 @@ function locateIn(
   }
 }
 
-const configModule = fileURLToPath(new URL('../../config/index.js', import.meta.url))
-const program = fileURLToPath(new URL('./configuration/program.js', import.meta.url))
+const configModule = builtFile('config/index.js')
+const program = builtFile('master/world/configuration/program.js')
 
 /** What a configuration may see of the master's environment: nothing that could be a secret. */
 const passedOn = ['PATH', 'HOME', 'LANG', 'TZ']

@@ -1,5 +1,6 @@
 // What the workers' socket asks of whoever conducts the conversation. The socket is only a door: it checks the token,
 // the Origin, the frames and the silence; everything that a message means is decided behind this desk.
+import {ownVersions, versionRefusal} from '../../worker/core/versions.ts'
 import type {Hello, MasterMessage, Welcome, WorkerMessage} from '../../worker/protocol/messages.ts'
 
 /** The way back to a worker that is connected to this master. */
@@ -21,6 +22,12 @@ export interface Attached {
   readonly welcome: Welcome
 }
 export type Refused = Extract<MasterMessage, {say: 'refused'}>
+
+/** The refusal of a worker that no version of the protocol is shared with; null when one is. */
+export function refuseVersion(hello: Hello): Refused | null {
+  const text = versionRefusal(hello, ownVersions)
+  return text === null ? null : {say: 'refused', code: 'protocol', text}
+}
 
 export interface WorkerDesk {
   /**

@@ -28,6 +28,9 @@ export interface Muster {
   readonly seconds: number
 }
 
+/** So much of what a fleet says at its end is told. */
+const wordsMost = 2000
+
 /** A fleet that runs in a process of its own. */
 export interface Fleet {
   readonly muster: Muster
@@ -39,9 +42,11 @@ export interface Fleet {
 /** Connects them all; resolves when the last is welcome, or when patience ends. */
 export async function startFleet(orders: Orders): Promise<Fleet> {
   const child = fork(fileURLToPath(import.meta.url), ['--fleet'], {
-    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     env: {...process.env, NODE_OPTIONS: ''},
   })
+  let words = ''
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (words = (words + text).slice(-wordsMost)))
   const end = () => child.kill('SIGKILL')
   process.once('exit', end)
   const gone = once(child, 'exit')
@@ -49,7 +54,7 @@ export async function startFleet(orders: Orders): Promise<Fleet> {
     child.send(what)
     const [answer] = (await Promise.race([
       once(child, 'message'),
-      gone.then(() => Promise.reject(new Error('the fleet ended'))),
+      gone.then(() => Promise.reject(new Error(`the fleet ended: ${words}`))),
     ])) as [T]
     return answer
   }

@@ -46,7 +46,9 @@ test('the options are understood, or it is said what is wrong with them', async 
     json: null,
   })
   t.is(readOptions(['--help']), null)
-  t.throws(() => readOptions(['--queued', '1.5']), {message: '--queued wants a number above 0, not 1.5'})
+  t.throws(() => readOptions(['--queued', '1.5']), {
+    message: '--queued wants a whole number of at least 1, not 1.5',
+  })
   t.throws(() => readOptions(['--minutes', 'x']), {message: '--minutes wants a number above 0, not x'})
   t.is(await load(['--minute', '3']), 2)
 })

@@ -7,6 +7,7 @@ import {setTimeout as sleep} from 'node:timers/promises'
 import {parseArgs} from 'node:util'
 import {until} from '../../scripts/processes.ts'
 import {startCluster} from '../support/cluster.ts'
+import {command, positive, whole} from '../support/command.ts'
 import {median, plain} from './figures.ts'
 import {Ground, lanes, longestBlock, numberIn, type Plan} from './grounds.ts'
 import {cpuSeconds, describeMachine, memoryMb} from './machine.ts'
@@ -48,15 +49,11 @@ interface Look {
 }
 
 /** Runs it with the words of its command line; answers the exit code: 1 when something was not held. */
-export async function load(args: readonly string[]): Promise<number> {
-  let options: LoadOptions | null
-  try {
-    options = readOptions(args)
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${usage}`)
-    return 2
-  }
-  if (options === null) return (process.stdout.write(usage), 0)
+export function load(args: readonly string[]): Promise<number> {
+  return command(usage, () => readOptions(args), runLoad)
+}
+
+async function runLoad(options: LoadOptions): Promise<number> {
   const looks = await hold(options)
   const verdict = judge(looks, options)
   if (options.json !== null)
@@ -81,15 +78,10 @@ export function readOptions(args: readonly string[]): LoadOptions | null {
     },
   })
   if (values.help) return null
-  const positive = (name: 'minutes' | 'queued' | 'running') => {
-    const number = Number(values[name])
-    if (number > 0 && (name === 'minutes' || Number.isInteger(number))) return number
-    throw new Error(`--${name} wants a number above 0, not ${values[name]}`)
-  }
   return {
-    minutes: positive('minutes'),
-    queued: positive('queued'),
-    running: positive('running'),
+    minutes: positive('minutes', values.minutes),
+    queued: whole('queued', values.queued, 1),
+    running: whole('running', values.running, 1),
     json: values.json ?? null,
   }
 }

@@ -5,6 +5,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import {parseArgs} from 'node:util'
 import {type Cluster, postgresPrograms, startCluster} from '../support/cluster.ts'
+import {command, whole} from '../support/command.ts'
 import {findPeer, measurePeer, type Peer} from './buildbot.ts'
 import {
   figureOf,
@@ -44,20 +45,8 @@ export interface BenchOptions {
 }
 
 /** Runs the bench with the words of its command line; answers the exit code. */
-export async function bench(args: readonly string[]): Promise<number> {
-  let options: BenchOptions | null
-  try {
-    options = readOptions(args)
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${usage}`)
-    return 2
-  }
-  if (options === null) {
-    process.stdout.write(usage)
-    return 0
-  }
-  await runBench(options)
-  return 0
+export function bench(args: readonly string[]): Promise<number> {
+  return command(usage, () => readOptions(args), runBench)
 }
 
 /** The options, or null when only help is wanted; throws an Error that says what is wrong with them. */
@@ -73,8 +62,7 @@ export function readOptions(args: readonly string[]): BenchOptions | null {
     },
   })
   if (values.help) return null
-  const reps = Number(values.reps)
-  if (!Number.isInteger(reps) || reps < 1) throw new Error(`--reps wants a whole number, not ${values.reps}`)
+  const reps = whole('reps', values.reps, 1)
   const known = measures.map(({name}) => name)
   const words = values.only?.split(',').map((word) => named(word.trim())) ?? known
   const unknown = words.find((word) => !known.includes(word as MeasureName))
@@ -93,7 +81,7 @@ interface Ground {
   readonly ostlers: ReadonlyMap<Database, Ostler>
 }
 
-async function runBench({only, reps, json, peer}: BenchOptions): Promise<void> {
+async function runBench({only, reps, json, peer}: BenchOptions): Promise<number> {
   const machine = describeMachine()
   console.log(`${machine.cpus} x ${machine.model}, Node ${machine.node}, load ${machine.load.join(' ')}`)
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'ostler-bench-')))
@@ -118,6 +106,7 @@ async function runBench({only, reps, json, peer}: BenchOptions): Promise<void> {
         json,
         `${JSON.stringify({machine: {...machine, loadAfter: describeMachine().load}, reps, measures: Object.fromEntries(told), idle}, null, 2)}\n`,
       )
+    return 0
   } finally {
     for (const ostler of ostlers.values()) await ostler.stop()
     await server?.stop()

@@ -6,7 +6,7 @@ import {tmpdir} from 'node:os'
 import {join} from 'node:path'
 import test from 'ava'
 import {needs} from '../support/needs.ts'
-import {flaws, tell, withstand} from './chaos.ts'
+import {chaos, flaws, readOptions, tell, withstand} from './chaos.ts'
 import {awayFlaws, quarrel, takeAway} from './database-away.ts'
 import {blows} from './storm.ts'
 import {expectedResult, printed, readSide, stepNames, stepScript} from './witness.ts'
@@ -41,6 +41,21 @@ test('what a step prints and writes down is what the judge works out', (t) => {
     }
   t.is(readSide(side).get(13)?.get('5')?.get('three end'), 1)
   t.is(readFileSync(side, 'utf8').trim().split('\n').length, 18)
+})
+
+test('the options are understood, or it is said what is wrong with them', async (t) => {
+  t.like(readOptions(['--seed', '7', '--pace', '200.5', '--database-away', '900']), {
+    awaySeconds: 900,
+    json: null,
+    options: {seed: 7, builds: 200, paceMs: 200.5, grace: '25s'},
+  })
+  t.is(readOptions(['--help']), null)
+  t.throws(() => readOptions(['--builds', 'x']), {
+    message: '--builds wants a whole number of at least 1, not x',
+  })
+  t.throws(() => readOptions(['--minutes', '0']), {message: '--minutes wants a number above 0, not 0'})
+  t.throws(() => readOptions(['--grace', 'soon']), {message: '--grace wants a time such as 25s, not soon'})
+  t.is(await chaos(['--bilds', '3']), 2)
 })
 
 needs('postgresql').serial(

@@ -1,10 +1,13 @@
 // `npm run chaos`: real masters, workers and a PostgreSQL under a storm of kills, freezes and cuts on a seeded schedule,
 // judged by what the steps themselves wrote down. README.md tells how to read and replay it.
+import {randomInt} from 'node:crypto'
 import {writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import {parseArgs} from 'node:util'
-import {type Away, awayFlaws, takeAway} from './database-away.ts'
+import {parseDuration} from '../../config/terms/durations.ts'
+import {command, positive, whole} from '../support/command.ts'
+import {awayFlaws, takeAway} from './database-away.ts'
 import {Fleet} from './fleet.ts'
 import {judge, judgeEnd, type Verdict} from './judge.ts'
 import {type Counts, Storm} from './storm.ts'
@@ -50,11 +53,28 @@ export interface Outcome extends Verdict {
 }
 
 /** Runs with the words of its command line; answers the exit code: 0 when nothing was lost, doubled, wrong or left. */
-export async function chaos(args: readonly string[]): Promise<number> {
+export function chaos(args: readonly string[]): Promise<number> {
+  return command(
+    usage,
+    () => readOptions(args),
+    ({json, awaySeconds, options}) =>
+      awaySeconds === null ? rage(options, json) : goAway(awaySeconds, options.builds, json),
+  )
+}
+
+interface Asked {
+  readonly json: string | null
+  /** How long the database is away instead of a storm; null for a storm. */
+  readonly awaySeconds: number | null
+  readonly options: ChaosOptions
+}
+
+/** What the words ask for; null asks for help. Throws on words that mean nothing. */
+export function readOptions(args: readonly string[]): Asked | null {
   const {values} = parseArgs({
     args: [...args],
     options: {
-      seed: {type: 'string'},
+      seed: {type: 'string', default: String(randomInt(1e9))},
       builds: {type: 'string', default: '200'},
       concurrent: {type: 'string', default: '20'},
       masters: {type: 'string', default: '3'},
@@ -67,33 +87,42 @@ export async function chaos(args: readonly string[]): Promise<number> {
       help: {type: 'boolean', default: false},
     },
   })
-  if (values.help) {
-    process.stdout.write(usage)
-    return 0
+  if (values.help) return null
+  if (parseDuration(values.grace) === null)
+    throw new Error(`--grace wants a time such as 25s, not ${values.grace}`)
+  const away = values['database-away']
+  return {
+    json: values.json ?? null,
+    awaySeconds: away === undefined ? null : positive('database-away', away),
+    options: {
+      seed: whole('seed', values.seed, 0),
+      builds: whole('builds', values.builds, 1),
+      concurrent: whole('concurrent', values.concurrent, 1),
+      masters: whole('masters', values.masters, 1),
+      workers: whole('workers', values.workers, 1),
+      minutes: positive('minutes', values.minutes),
+      paceMs: positive('pace', values.pace),
+      grace: values.grace,
+    },
   }
-  if (values['database-away'] !== undefined)
-    return tellAway(await takeAway(Number(values['database-away']) * 1000, Number(values.builds)))
-  const options = {
-    seed: Number(values.seed ?? Math.floor(Math.random() * 1e9)),
-    builds: Number(values.builds),
-    concurrent: Number(values.concurrent),
-    masters: Number(values.masters),
-    workers: Number(values.workers),
-    minutes: Number(values.minutes),
-    paceMs: Number(values.pace),
-    grace: values.grace,
-  }
-  const wrong = Object.entries(options).find(([name, value]) => name !== 'grace' && !(Number(value) >= 0))
-  if (wrong) throw new Error(`--${wrong[0]} wants a number`)
+}
+
+async function rage(options: ChaosOptions, json: string | null): Promise<number> {
   const outcome = await withstand(options, (line) => console.log(line))
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(outcome, null, 2)}\n`)
+  writeTo(json, outcome)
   console.log(tell(outcome))
   return isClean(outcome) ? 0 : 1
 }
 
-function tellAway(away: Away): number {
+async function goAway(seconds: number, builds: number, json: string | null): Promise<number> {
+  const away = await takeAway(seconds * 1000, builds)
+  writeTo(json, away)
   console.log(JSON.stringify(away, null, 2))
   return awayFlaws.every((flaw) => away[flaw].length === 0) ? 0 : 1
+}
+
+function writeTo(file: string | null, outcome: object): void {
+  if (file !== null) writeFileSync(file, `${JSON.stringify(outcome, null, 2)}\n`)
 }
 
 /** What an outcome may have wrong, each a list of sentences. */

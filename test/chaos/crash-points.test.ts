@@ -1,9 +1,10 @@
 // Crash points, a few of them: `npm run crash-points` does them all. And the gate that finds them: what it takes for a
 // commit is one.
+import test from 'ava'
 import pg from 'pg'
 import {startCluster} from '../support/cluster.ts'
 import {needs} from '../support/needs.ts'
-import {enumerate} from './crash-points.ts'
+import {crashPoints, enumerate, readOptions} from './crash-points.ts'
 import {DatabaseGate} from './database-gate.ts'
 
 const postgres = needs('postgresql')
@@ -50,6 +51,22 @@ postgres('a commit whose answer is held back is committed, and nobody learns it'
   await other.connect()
   t.teardown(() => other.end())
   t.is((await other.query('SELECT n FROM t')).rowCount, 1)
+})
+
+test('the options are understood, or it is said what is wrong with them', async (t) => {
+  t.deepEqual(readOptions(['--only', 'worker', '--every', '3']), {
+    every: 3,
+    from: 1,
+    jobs: 2,
+    only: 'worker',
+    json: null,
+  })
+  t.is(readOptions(['--help']), null)
+  t.throws(() => readOptions(['--every', '0']), {
+    message: '--every wants a whole number of at least 1, not 0',
+  })
+  t.throws(() => readOptions(['--only', 'wrker']), {message: '--only knows master and worker, not wrker'})
+  t.is(await crashPoints(['--evry', '3']), 2)
 })
 
 postgres.serial('wherever master or worker is killed, everything comes to the same', async (t) => {

@@ -3,6 +3,7 @@
 import {writeFileSync} from 'node:fs'
 import {parseArgs} from 'node:util'
 import {startCluster} from '../support/cluster.ts'
+import {command, whole} from '../support/command.ts'
 import {type Crash, type JournalMoment, type Outcome, play} from './crash-scenario.ts'
 import type {Moment} from './database-gate.ts'
 
@@ -46,7 +47,12 @@ export interface Table {
 }
 
 /** Runs with the words of its command line; answers the exit code: 0 when every point converged. */
-export async function crashPoints(args: readonly string[]): Promise<number> {
+export function crashPoints(args: readonly string[]): Promise<number> {
+  return command(usage, () => readOptions(args), runPoints)
+}
+
+/** What the words ask for; null asks for help. Throws on words that mean nothing. */
+export function readOptions(args: readonly string[]): PointOptions | null {
   const {values} = parseArgs({
     args: [...args],
     options: {
@@ -58,22 +64,22 @@ export async function crashPoints(args: readonly string[]): Promise<number> {
       help: {type: 'boolean', default: false},
     },
   })
-  if (values.help) {
-    process.stdout.write(usage)
-    return 0
+  if (values.help) return null
+  const {only = null} = values
+  if (only !== null && only !== 'master' && only !== 'worker')
+    throw new Error(`--only knows master and worker, not ${only}`)
+  return {
+    every: whole('every', values.every, 1),
+    from: whole('from', values.from, 1),
+    jobs: whole('jobs', values.jobs, 1),
+    only,
+    json: values.json ?? null,
   }
-  const only = values.only === 'master' || values.only === 'worker' ? values.only : null
-  const table = await enumerate(
-    {
-      every: Number(values.every),
-      from: Number(values.from),
-      jobs: Number(values.jobs),
-      only,
-      json: values.json ?? null,
-    },
-    (row) => console.log(lineOf(row)),
-  )
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(table, null, 2)}\n`)
+}
+
+async function runPoints(options: PointOptions): Promise<number> {
+  const table = await enumerate(options, (row) => console.log(lineOf(row)))
+  if (options.json !== null) writeFileSync(options.json, `${JSON.stringify(table, null, 2)}\n`)
   const reached = table.rows.filter(({point}) => point !== null)
   const wrong = reached.filter(({differs}) => differs.length > 0)
   console.log(

@@ -11,7 +11,7 @@ import {type Guard, mutated} from './guard.ts'
 /** What tests read beside the compiled code. */
 const readOnly = ['config', 'test', 'node_modules']
 const copied = ['bin', 'package.json', 'README.md']
-const unneeded = /\.(d\.ts|map)$|^\.(tsbuild|embedded)/
+const unneeded = /\.(d\.ts|map)$|^\.(tsbuild|embedded)|^bundle$/
 
 export class Copy {
   readonly folder: string

@@ -2,6 +2,7 @@
 // go red. A mutant that stays green is a promise that nothing proves. README.md tells more.
 import {parseArgs} from 'node:util'
 import {type Cluster, startCluster} from '../support/cluster.ts'
+import {command} from '../support/command.ts'
 import {whyAbsent} from '../support/parts.ts'
 import {Copy} from './copy.ts'
 import {type Guard, GuardMoved, titleOf} from './guard.ts'
@@ -38,18 +39,11 @@ export interface MutateOptions {
 }
 
 /** Runs the words of the command line; answers the exit code. */
-export async function mutate(args: readonly string[]): Promise<number> {
-  let options: MutateOptions | null
-  try {
-    options = readOptions(args)
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${usage}`)
-    return 2
-  }
-  if (options === null) {
-    process.stdout.write(usage)
-    return 0
-  }
+export function mutate(args: readonly string[]): Promise<number> {
+  return command(usage, () => readOptions(args), runMutate)
+}
+
+async function runMutate(options: MutateOptions): Promise<number> {
   if (options.list) {
     console.log(columns(options.chosen.map(({name, file, without}) => [name, file, without])))
     return 0

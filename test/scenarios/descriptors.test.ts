@@ -3,7 +3,7 @@ import {execFileSync} from 'node:child_process'
 import {readdirSync, writeFileSync} from 'node:fs'
 import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
-import test from 'ava'
+import test, {type ExecutionContext} from 'ava'
 import type {Build, Page, Request, Worker} from '../../scripts/api.ts'
 import {needs} from '../support/needs.ts'
 import {System, type Database} from '../support/system.ts'
@@ -35,6 +35,20 @@ const firstLine = (system: System) =>
     const {items} = await system.api.get<Page<Build>>('/builds')
     return items[0] && (await system.log(items[0].id, 's').catch(() => '')) === 'up\n' ? true : null
   })
+
+/** What printed while there were no descriptors ends well and whole, and what waited is built. */
+async function endsWell(
+  t: ExecutionContext,
+  system: System,
+  running: string,
+  waiting: string,
+): Promise<void> {
+  const [build] = await system.builds(running, 90_000)
+  t.is(build?.result, 'success')
+  t.is(build?.attemptsLost, 0)
+  t.is(await system.log(build?.id ?? '', 's'), whole)
+  t.is((await system.builds(waiting))[0]?.result, 'success')
+}
 
 const reasonOf = (system: System, code: string) =>
   system.until('it says why', async () => {
@@ -69,11 +83,7 @@ for (const database of ['postgresql', 'embedded'] as const satisfies Database[])
       }
       t.is(system.master.process.how, null)
       limitTo(pid, enough)
-      const [build] = await system.builds(running, 90_000)
-      t.is(build?.result, 'success')
-      t.is(build?.attemptsLost, 0)
-      t.is(await system.log(build?.id ?? '', 's'), whole)
-      t.is((await system.builds(waiting))[0]?.result, 'success')
+      await endsWell(t, system, running, waiting)
       await system.until('the master is well', async () =>
         (await fetch(`${system.master.url}/healthz`)).status === 200 ? true : null,
       )
@@ -98,9 +108,5 @@ test('a worker without file descriptors takes nothing new and says so, keeps wha
   await sleep(4000)
   t.is(system.worker('w1').how, null)
   limitTo(pid, enough)
-  const [build] = await system.builds(running, 90_000)
-  t.is(build?.result, 'success')
-  t.is(build?.attemptsLost, 0)
-  t.is(await system.log(build?.id ?? '', 's'), whole)
-  t.is((await system.builds(waiting))[0]?.result, 'success')
+  await endsWell(t, system, running, waiting)
 })

@@ -71,7 +71,7 @@ function freshClone(t: ExecutionContext, folder = ownFolder(t)): string {
   mkdirSync(join(clone, 'scripts'), {recursive: true})
   for (const name of ['package.json', 'package-lock.json', '.npmrc'])
     cpSync(join(repository, name), join(clone, name))
-  for (const name of ['demo', 'ready', 'build', 'place', 'watched'])
+  for (const name of ['demo', 'ready', 'build', 'bundle', 'place', 'watched'])
     cpSync(join(repository, 'scripts', `${name}.mjs`), join(clone, 'scripts', `${name}.mjs`))
   return clone
 }

@@ -1,6 +1,8 @@
 // Masters and workers of neighbouring protocol versions work together, as real processes; others are told so plainly.
+import {existsSync, writeFileSync} from 'node:fs'
+import {join} from 'node:path'
 import test, {type ExecutionContext} from 'ava'
-import type {Page, Worker} from '../../scripts/api.ts'
+import type {Build, Page, Step, Worker} from '../../scripts/api.ts'
 import {startWorker} from '../../scripts/processes.ts'
 import {protocolNewest, protocolOldest} from '../../worker/protocol/messages.ts'
 import {otherVersion} from '../support/other-version.ts'
@@ -40,6 +42,38 @@ test('a worker that is one version older than its master builds', async (t) => {
   const system = await System.start(t, {config, program, workers: ['w1']})
   await builds(t, system, protocolNewest)
 })
+
+for (const [what, upgrade] of [
+  ['upgraded', true],
+  ['downgraded', false],
+] as const)
+  test(`a worker that is ${what} during a step goes on with it: its output meanwhile is whole, its exit status right`, async (t) => {
+    const newer = otherVersion(t, [protocolNewest, protocolNewest + 1])
+    const [before, after] = upgrade ? [undefined, newer] : [newer, undefined]
+    const script = (folder: string) =>
+      `echo begun; while [ ! -e ${folder}/go ]; do sleep 0.1; done; for i in $(seq 1 500); do echo "line $i"; done; touch ${folder}/printed; exit 7`
+    const system = await System.start(t, {
+      config: (folder) => written([builder('b', [sh('s', script(folder))])]),
+      workers: [{name: 'w1', ...(before !== undefined && {program: before})}],
+    })
+    const buildset = await system.force('force', {builder: 'b'})
+    await system.until('the step prints', async () => {
+      const {items} = await system.api.get<Page<Build>>('/builds')
+      return items[0] && (await system.log(items[0].id, 's').catch(() => '')) === 'begun\n' ? true : null
+    })
+    await system.worker('w1').stop()
+    writeFileSync(join(system.folder, 'go'), '')
+    await system.until('it has printed all', () =>
+      Promise.resolve(existsSync(join(system.folder, 'printed')) || null),
+    )
+    await system.startWorker({name: 'w1', ...(after !== undefined && {program: after})})
+    const [build] = await system.builds(buildset)
+    t.is(build?.result, 'failure')
+    t.is(build?.attemptsLost, 0)
+    t.is(await system.log(build?.id ?? '', 's'), `begun\n${whole}`)
+    const {items} = await system.api.get<Page<Step>>(`/builds/${build?.id ?? ''}/steps`)
+    t.regex(items[0]?.summary ?? '', /exit code 7$/)
+  })
 
 for (const [what, versions, remedy] of [
   ['two versions newer than its master', [protocolNewest + 1, protocolNewest + 2], 'upgrade the master'],

@@ -4,6 +4,7 @@ import {type ChildProcess, fork} from 'node:child_process'
 import {availableParallelism} from 'node:os'
 import {fileURLToPath} from 'node:url'
 import {parseArgs} from 'node:util'
+import {command, whole} from '../support/command.ts'
 import {runSeed, type Verdict} from './seed.ts'
 
 const usage = `npm run simulate -- [OPTIONS]
@@ -29,16 +30,12 @@ interface Options {
 }
 
 /** Runs the simulation with the words of its command line; answers the exit code. */
-export async function simulate(args: readonly string[]): Promise<number> {
-  let options: Options | null
-  try {
-    options = readOptions(args)
-  } catch (error) {
-    console.error(`${(error as Error).message}\n\n${usage}`)
-    return 2
-  }
-  if (options === null) return (process.stdout.write(usage), 0)
-  return options.only === null ? await runMany(options) : await replay(options.only)
+export function simulate(args: readonly string[]): Promise<number> {
+  return command(
+    usage,
+    () => readOptions(args),
+    (options) => (options.only === null ? runMany(options) : replay(options.only)),
+  )
 }
 
 function readOptions(args: readonly string[]): Options | null {
@@ -55,18 +52,12 @@ function readOptions(args: readonly string[]): Options | null {
   })
   if (values.help) return null
   return {
-    from: whole('--from', values.from, 0),
-    seeds: whole('--seeds', values.seeds, 1),
-    only: values.seed === undefined ? null : whole('--seed', values.seed, 0),
-    jobs: whole('--jobs', values.jobs, 1),
+    from: whole('from', values.from, 0),
+    seeds: whole('seeds', values.seeds, 1),
+    only: values.seed === undefined ? null : whole('seed', values.seed, 0),
+    jobs: whole('jobs', values.jobs, 1),
     json: values.json,
   }
-}
-
-function whole(name: string, text: string, least: number): number {
-  const number = Number(text)
-  if (Number.isInteger(number) && number >= least && text.trim() !== '') return number
-  throw new Error(`${name} expects a whole number of at least ${least}, not ${text}`)
 }
 
 /** One seed, line by line. */

@@ -1,6 +1,7 @@
 // As many seeds as fit into some seconds, and the proof that the simulation finds what it is there to find.
 import test from 'ava'
 import {allGuards} from './model/attempts.ts'
+import {simulate} from './main.ts'
 import {runSeed, type SeedOptions, type Verdict} from './seed.ts'
 
 /** How long the seeds of one test run may take, in milliseconds; how many that is depends on the machine. */
@@ -26,6 +27,11 @@ test.serial('the same seed gives the same trace, and another seed another', asyn
   const hash = async (seed: number) => (await runSeed(seed)).hash
   for (const seed of [3, 14, 159]) t.is(await hash(seed), await hash(seed))
   t.not(await hash(3), await hash(4))
+})
+
+test('words that mean nothing are refused', async (t) => {
+  t.is(await simulate(['--seeds', '0']), 2)
+  t.is(await simulate(['--sed', '3']), 2)
 })
 
 /** The first seed that tells what is wrong with a world that lacks something. */

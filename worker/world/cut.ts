@@ -25,14 +25,20 @@ const blockBytes = 4096
 
 const noteOf = (path: string): string => `${path}.cut`
 
-/** The cut that an earlier life noted; null when there is none, or when reading has passed it. */
+/**
+ * The cut that an earlier life noted; null when there is none, or when reading has passed it. Throws when there is one that
+ * cannot be read: without it the hole would be taken for output.
+ */
 export function readCut(path: string, position: number): Cut | null {
+  let text: string
   try {
-    const cut = JSON.parse(readFileSync(noteOf(path), 'utf8')) as Cut
-    return cut.to > position ? cut : null
-  } catch {
-    return null
+    text = readFileSync(noteOf(path), 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
   }
+  const cut = JSON.parse(text) as Cut
+  return cut.to > position ? cut : null
 }
 
 /** Notes a cut; from then on its bytes are not read. Throws DiskFull. */

@@ -15,10 +15,11 @@ const summaries = {
 }
 
 export function workerRoutes(api: Api, needs: RouteNeeds): void {
-  const workers = () =>
+  const workers = (only?: string) =>
     readWorkers(
       needs.store,
       needs.settings().config.workers.map((worker) => worker.name),
+      only,
     )
   api.get(
     '/workers',
@@ -35,7 +36,7 @@ export function workerRoutes(api: Api, needs: RouteNeeds): void {
       schema: {summary: 'One worker', params: nameParams, response: {200: workerShape}},
     },
     async ({params}) => {
-      const worker = (await workers()).find((one) => one.name === params.name)
+      const [worker] = await workers(params.name)
       if (!worker) throw notFound('worker', params.name)
       return worker
     },

@@ -192,9 +192,10 @@ interface Parts {
 
 function assemble(engine: Store['engine'], source: DataSource, parts: Parts): Store {
   const pool = poolOf(source)
-  const inside = new AsyncLocalStorage<{open: boolean}>()
+  // Only where it is needed: it makes every promise of the process dearer.
+  const inside = engine === 'embedded' ? new AsyncLocalStorage<{open: boolean}>() : null
   const refuseInside = () => {
-    if (engine === 'embedded' && inside.getStore()?.open)
+    if (inside?.getStore()?.open)
       throw new Error(
         'the store is used inside a transaction of the embedded database, which has one connection: use tx',
       )
@@ -207,7 +208,8 @@ function assemble(engine: Store['engine'], source: DataSource, parts: Parts): St
     const scope = {open: true}
     try {
       await runner.startTransaction()
-      const value = await inside.run(scope, () => work(transactionOn(client, runner.manager, scope)))
+      const doWork = () => work(transactionOn(client, runner.manager, scope))
+      const value = await (inside ? inside.run(scope, doWork) : doWork())
       scope.open = false
       await runner.commitTransaction()
       return value

@@ -5,10 +5,10 @@ import {existsSync} from 'node:fs'
 import {mkdir, rename, rm} from 'node:fs/promises'
 import {dirname, join} from 'node:path'
 import {Duplex} from 'node:stream'
-import {fileURLToPath} from 'node:url'
 import {promisify} from 'node:util'
 import {setFlagsFromString} from 'node:v8'
 import {Worker} from 'node:worker_threads'
+import {builtFile} from '../place.ts'
 import type {FromWorker, ToWorker} from './lite-worker.ts'
 import {exchangeCutter} from './exchanges.ts'
 
@@ -24,8 +24,7 @@ export async function initialiseLite(dir: string): Promise<void> {
   const unfinished = `${dir}.new`
   await rm(unfinished, {recursive: true, force: true})
   await mkdir(dirname(dir), {recursive: true, mode: 0o700})
-  const program = fileURLToPath(new URL('./lite-init.js', import.meta.url))
-  await promisify(execFile)(process.execPath, [program, unfinished])
+  await promisify(execFile)(process.execPath, [builtFile('master/world/store/lite-init.js'), unfinished])
   await rename(unfinished, dir)
 }
 
@@ -64,7 +63,7 @@ class Thread {
     // Without V8's optimising compiler short statements take the same time and long queries twice as long, and the
     // master stays 60 MB smaller.
     setFlagsFromString('--liftoff-only')
-    this.#worker = new Worker(new URL('./lite-worker.js', import.meta.url), {
+    this.#worker = new Worker(builtFile('master/world/store/lite-worker.js'), {
       workerData: {dir},
       resourceLimits: {maxYoungGenerationSizeMb: 4},
     })

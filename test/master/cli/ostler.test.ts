@@ -1,7 +1,7 @@
 // The `ostler` command as a person runs it: a process against a real front door.
 import test from 'ava'
 import {spawn} from 'node:child_process'
-import {mkdtemp, rm, symlink, writeFile} from 'node:fs/promises'
+import {mkdir, mkdtemp, readFile, rm, symlink, utimes, writeFile} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import path from 'node:path'
 import {fileURLToPath} from 'node:url'
@@ -48,6 +48,33 @@ test('help names every verb, the worker too, and suffices', async (t) => {
     'token',
   ])
     t.regex(out, new RegExp(`^  ${verb}\\b`, 'm'))
+})
+
+test('the bundle is run while it is not older than what was compiled, and what was compiled when there is none', async (t) => {
+  const root = await mkdtemp(path.join(tmpdir(), 'ostler-bin-'))
+  t.teardown(() => rm(root, {recursive: true}))
+  const put = async (file: string, text: string, age: number) => {
+    await mkdir(path.dirname(path.join(root, file)), {recursive: true})
+    await writeFile(path.join(root, file), text)
+    const at = new Date(1_700_000_000_000 - age * 1000)
+    await utimes(path.join(root, file), at, at)
+  }
+  const says = (what: string) => `export const main = (rest) => (console.log('${what}', ...rest), 0)`
+  const which = async (...args: string[]) =>
+    (await ostler(args, {}, path.join(root, 'bin/ostler.mjs'))).out.trim()
+  await put('bin/ostler.mjs', await readFile(executable, 'utf8'), 0)
+  await put('package.json', '{"type": "module"}', 0)
+  await put('dist/master/cli/ostler.js', says('compiled'), 5)
+  await put('dist/worker/main.js', says('compiled worker'), 5)
+  t.is(await which('a'), 'compiled a')
+  await put('dist/.tsbuild/master-cli.tsbuildinfo', '', 5)
+  await put('dist/.tsbuild/test.tsbuildinfo', '', 1)
+  await put('dist/bundle/master/ostler.js', says('bundled'), 4)
+  await put('dist/bundle/worker/main.js', says('bundled worker'), 4)
+  t.is(await which('a'), 'bundled a')
+  t.is(await which('worker', 'a'), 'bundled worker a')
+  await put('dist/.tsbuild/master-cli.tsbuildinfo', '', 3)
+  t.is(await which('a'), 'compiled a')
 })
 
 test('wrong usage is 2, a master that is not there 3', async (t) => {

@@ -141,6 +141,28 @@ for (const [truth, given, code] of reasons)
     t.is(waiting.get('1')?.[0]?.code, code)
   })
 
+test('room at a worker of another master is counted as taken, so that all masters give the same reasons', (t) => {
+  const requests = [request(1, 'b'), request(2, 'b'), request(3, 'b')]
+  const seenBy = (master: string) =>
+    assign(
+      scene(
+        requests,
+        [builder('b')],
+        ['v', 'w'].map((name) => worker(name, {maxBuilds: 1, here: name === master})),
+      ),
+    )
+  const busy = ['v is busy (1 at once)', 'w is busy (1 at once)']
+  for (const master of ['v', 'w']) {
+    const {assignments, waiting} = seenBy(master)
+    t.deepEqual(assignments, [{request: '1', worker: master}])
+    t.is(waiting.get('2')?.[0]?.code, 'elsewhere')
+    t.deepEqual(
+      waiting.get('3')?.map(({text}) => text),
+      busy,
+    )
+  }
+})
+
 test('a worker’s own limit of free disk stands over the usual one', (t) => {
   const {assignments} = assign(
     scene([request(1, 'b')], [builder('b')], [worker('w', {freeBytes: 1000, minFreeBytes: 999})]),

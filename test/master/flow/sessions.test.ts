@@ -101,6 +101,24 @@ eachDatabase(
   },
 )
 
+eachDatabase('sessions that end together are recorded together', async (t, store) => {
+  const g = await given(t, store)
+  const taken: number[] = []
+  const ledger: typeof g.world.ledger = {
+    ...g.world.ledger,
+    detachWorkers: (tx, ends) => {
+      taken.push(ends.length)
+      return g.world.ledger.detachWorkers(tx, ends)
+    },
+  }
+  const sessions = new Sessions({...g.world, ledger})
+  const workers = Array.from({length: 50}, (_, n) => new ScriptedWorker(sessions, `w${n}`))
+  for (const worker of workers) await worker.attach()
+  await Promise.all(workers.map((worker) => worker.detach()))
+  t.deepEqual(taken, [1, 49])
+  t.is((await store.query('SELECT 1 FROM workers WHERE connected')).length, 0)
+})
+
 eachDatabase(
   'what a worker came back without is given up once it has answered the welcome, not by its hello alone',
   async (t, store) => {

@@ -92,8 +92,12 @@ function spoolTrouble({cutting, holding}: SpoolState): string | false {
   return holding > 0 && `its spool is full: ${builds(holding)} must wait`
 }
 
-/** Every worker that the database knows, and every named one that it does not know yet. */
-export async function readWorkers(sql: Sql, configured: readonly string[]): Promise<WorkerView[]> {
+/** Every worker that the database knows, and every configured one that it does not know yet; or the `only` one of them. */
+export async function readWorkers(
+  sql: Sql,
+  configured: readonly string[],
+  only: string | null = null,
+): Promise<WorkerView[]> {
   const rows = await sql.query<WorkerRow>(
     `SELECT n.name, coalesce(w.labels, '{}') AS labels, coalesce(w.max_builds, 1) AS max_builds, w.engine, w.version, w.master,
             coalesce(w.connected, false) AS connected, coalesce(w.lost, false) AS lost, w.paused, w.draining, w.quarantine,
@@ -104,8 +108,9 @@ export async function readWorkers(sql: Sql, configured: readonly string[]): Prom
                    WHERE a.worker = n.name AND a.state IN ('offered', 'running') ORDER BY a.id) AS builds
        FROM (SELECT name FROM workers UNION SELECT unnest($1::text[])) n
        LEFT JOIN workers w ON w.name = n.name
+      WHERE $2::text IS NULL OR n.name = $2
       ORDER BY n.name`,
-    [configured],
+    [configured, only],
   )
   return rows.map(asWorker)
 }
