@@ -1,5 +1,6 @@
 // What a loaded configuration is: every default filled in, every name resolved, every unit in the base unit
 // (milliseconds, bytes). `load.ts` is the only maker; the master and its stages are the readers.
+import type {Freeze} from './terms/freezes.ts'
 import type {ContainerPlan, Plan, PlanStep, Property, SourceStamp, Template} from '../worker/protocol/plan.ts'
 
 /** A value that lives in the secrets overlay, by name. */
@@ -164,30 +165,65 @@ export interface Parameter {
 export interface Promotions {
   /** A cron expression in the configuration's time zone; null: only by command. */
   readonly schedule: string | null
-  readonly committer: {readonly name: string; readonly email: string}
+  readonly committer: Committer
   readonly rules: readonly PromotionRule[]
 }
 
-export type PromotionRule = FastForward | Merge
+export type PromotionRule = FastForward | Merge | Gate
 
-export interface FastForward {
-  readonly kind: 'fastForward'
+/** What every rule has. */
+interface RuleCommon {
   readonly name: string
   readonly source: string
   readonly from: string
   readonly to: string
+  /** When the branch does not move. */
+  readonly freeze: readonly Freeze[]
+  /** How many people of which role must approve of exactly the revision; null asks nobody. */
+  readonly approvals: {readonly count: number; readonly role: 'developer' | 'operator' | 'admin'} | null
+  /** What to do about a candidate that holds a commit which a later one takes back. */
+  readonly reverts: 'veto' | 'ignore'
+  /** A tag for each promotion, and a note on what landed. Holes as in a message. */
+  readonly tag: Template | null
+  readonly note: Template | null
+}
+
+export interface FastForward extends RuleCommon {
+  readonly kind: 'fastForward'
   readonly green: Green
 }
 
-export interface Merge {
-  readonly kind: 'merge'
-  readonly name: string
-  readonly source: string
-  readonly from: string
-  readonly to: string
+/** How a rule makes merge commits. */
+interface Merging {
   /** Holes: `revision`, `from`, `to`, `rule`. */
   readonly message: Template
+  /** null: the promotions' common one. */
+  readonly committer: Committer | null
 }
+
+export interface Merge extends RuleCommon, Merging {
+  readonly kind: 'merge'
+  /** null carries the tip, tested or not. */
+  readonly green: Green | null
+  /** same: the merge must hold exactly the files of the tested commit. */
+  readonly tree: 'same' | 'any'
+}
+
+export interface Gate extends RuleCommon, Merging {
+  readonly kind: 'gate'
+  /** What the merge itself must be. */
+  readonly green: Green
+  /** When the gate of the newest commit is red: wait for a newer one, or try an older one too. */
+  readonly partial: boolean
+}
+
+export interface Committer {
+  readonly name: string
+  readonly email: string
+}
+
+/** Where builds come from. `promotion`: a promotion rule asked for them. */
+export type BuildOrigin = 'scheduler' | 'force' | 'rebuild' | 'trigger' | 'api' | 'promotion'
 
 export interface Green {
   readonly builders: readonly string[]
@@ -195,8 +231,24 @@ export interface Green {
   readonly policy: 'latestFinished' | 'newestGreen'
   /** Which results are green. */
   readonly accept: readonly ('success' | 'warnings')[]
-  /** Whose builds count: builds of these origins. */
-  readonly origins: readonly ('scheduler' | 'force' | 'rebuild' | 'trigger' | 'api')[]
+  /** Whose builds count: builds of these origins, and those that a promotion asked for. */
+  readonly origins: readonly BuildOrigin[]
+  /** Other branches on which a build of the same revision counts as well. */
+  readonly branches: readonly string[]
+  /** Properties that a build must have had. */
+  readonly properties: Readonly<Record<string, Property>>
+  /** How long a commit must have been green. */
+  readonly soakMs: number
+  /** Ask for the builds that are missing, when no commit has them all. */
+  readonly fillIn: boolean
+  /** While a newer commit is being built: promote the older one, or wait for the newer. */
+  readonly running: 'pass' | 'wait'
+  /** Whether a build counts that was made before its builder's steps were changed. */
+  readonly staleEvidence: 'accept' | 'refuse'
+  /** How often a commit may be built by one builder until a green one comes too late; null: as often as wanted. */
+  readonly runsMax: number | null
+  /** Builders that need not be green for a while. */
+  readonly quarantine: readonly {readonly builder: string; readonly until: string; readonly reason: string}[]
 }
 
 export type Reporter = WebhookReporter | MailReporter
@@ -276,4 +328,5 @@ export type Loaded =
   | {readonly config: Config; readonly problems: readonly []}
   | {readonly config: null; readonly problems: readonly Problem[]}
 
+export type {Freeze}
 export type {ContainerPlan, Plan, PlanStep, Property, SourceStamp, Template}

@@ -3,6 +3,7 @@
 import type {z} from 'zod'
 import type {Document} from './document.ts'
 import type {fastForward as fastForwardKind} from './kinds/promotions/fastForward.ts'
+import type {gate as gateKind} from './kinds/promotions/gate.ts'
 import type {merge as mergeKind} from './kinds/promotions/merge.ts'
 import type {mail as mailReporterKind} from './kinds/reporters/mail.ts'
 import type {webhook as webhookReporterKind} from './kinds/reporters/webhook.ts'
@@ -102,6 +103,12 @@ export const merge = (options: Options<typeof mergeKind>): Input<typeof mergeKin
 /** A reporter that sends mail. */
 export const mailReporter = (options: Options<typeof mailReporterKind>): Input<typeof mailReporterKind> => ({
   kind: 'mail',
+  ...options,
+})
+
+/** A promotion that tests the merge of two branches before it lands. */
+export const gate = (options: Options<typeof gateKind>): Input<typeof gateKind> => ({
+  kind: 'gate',
   ...options,
 })
 

@@ -33,7 +33,9 @@ export function resolve(document: ParsedDocument): Config {
     ),
     promotions: {
       ...document.promotions,
-      rules: document.promotions.rules.map((options) => known(ruleKind(options.kind)).resolve(options)),
+      rules: document.promotions.rules.map((options) =>
+        known(ruleKind(options.kind)).resolve(options, document.timezone),
+      ),
     },
     reporters: document.reporters.map((options) => known(reporterKind(options.kind)).resolve(options)),
     retention: {

@@ -91,7 +91,7 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     version,
     reload,
     desk: sessions,
-    promoter: {run: river.decide},
+    promoter: {run: river.decide, planRollback: river.rollback.plan, rollBack: river.rollback.act},
     backup: (out) => writeBackup({...world, holder: master, version, scratch: options.stateDir}, out),
     complaints: () => {
       const hindrance = world.hindrance()
@@ -103,7 +103,7 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     },
     found: river.found,
     metrics,
-    webDirectory: builtFile('master/web'),
+    webDirectory: builtFile('web'),
   })
   const stopClock = startClock(bells)
   await giveAdminToken(world, options.stateDir)

@@ -2,7 +2,8 @@
 // lets a master start in half the time. Plain Node; `bin/ostler.mjs` runs the bundle while it is not older than what it is made of.
 import {rmSync} from 'node:fs'
 import {createRequire} from 'node:module'
-import {join} from 'node:path'
+import {dirname, join} from 'node:path'
+import {pathToFileURL} from 'node:url'
 import {root} from './place.mjs'
 
 const programs = {master: 'master/cli/ostler.js', worker: 'worker/main.js'}
@@ -13,6 +14,33 @@ const banner = [
   "import {createRequire as requireFrom} from 'node:module'",
   'const require = requireFrom(import.meta.url), {dirname: __dirname, filename: __filename} = import.meta',
 ].join('\n')
+
+/** A CommonJS package that is imported when it is needed keeps its names, which a part of a bundle would lose. */
+const named = {
+  name: 'named',
+  setup(build) {
+    build.onResolve({filter: /^[^./]/, namespace: 'file'}, async ({path, kind, importer, resolveDir}) => {
+      if (kind !== 'dynamic-import' || !importer.includes('node_modules')) return null
+      const found = await build.resolve(path, {
+        kind: 'require-call',
+        importer,
+        resolveDir,
+        pluginData: 'asked',
+      })
+      return found.errors.length > 0 || found.external ? null : {path: found.path, namespace: 'named'}
+    })
+    build.onLoad({filter: /.*/, namespace: 'named'}, async ({path}) => {
+      const {default: _all, ...names} = await import(pathToFileURL(path).href)
+      const list = Object.keys(names).filter(
+        (name) => name !== '__esModule' && /^[A-Za-z_$][\w$]*$/.test(name),
+      )
+      return {
+        contents: `const all = require(${JSON.stringify(path)})\nexport default all\nexport const {${list.join(', ')}} = all`,
+        resolveDir: dirname(path),
+      }
+    })
+  },
+}
 
 /** What a package can do without, since it is not installed or is machine code, stays a `require` that fails when it is reached. */
 const optional = {
@@ -44,7 +72,7 @@ export async function bundle() {
       target: 'node20',
       sourcemap: 'linked',
       external: apart,
-      plugins: [optional],
+      plugins: [named, optional],
       banner: {js: banner},
       logLevel: 'error',
     })

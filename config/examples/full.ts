@@ -3,6 +3,7 @@ import {
   defineConfig,
   fastForward,
   force,
+  gate,
   git,
   gitSource,
   mailReporter,
@@ -65,8 +66,18 @@ export default defineConfig({
   promotions: {
     schedule: '*/5 * * * *',
     rules: [
-      fastForward({name: 'stable', source: 'launchpad', from: 'master', to: 'stable', green: {builders}}),
+      fastForward({
+        name: 'stable',
+        source: 'launchpad',
+        from: 'master',
+        to: 'stable',
+        green: {builders, soak: '30m', fillIn: true},
+        freeze: [{from: 'fri 16:00', until: 'mon 08:00', reason: 'nobody is there at the weekend'}],
+        approvals: {count: 1},
+        tag: 'promoted/${revision:12}',
+      }),
       merge({name: 'carry', source: 'launchpad', from: 'stable', to: 'db-devel'}),
+      gate({name: 'landing', source: 'launchpad', from: 'next', to: 'master', green: {builders}}),
     ],
   },
   reporters: [

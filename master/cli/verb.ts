@@ -1,5 +1,6 @@
 // What verbs share: the options that say which master, and how an action's end becomes the exit code.
 import {type Command, InvalidArgumentError, Option} from 'commander'
+import {parseDuration} from '../../config/terms/durations.ts'
 import {openClient, type Client, type ClientOptions} from './client.ts'
 import type {Exit} from './exits.ts'
 
@@ -37,4 +38,11 @@ export function count(text: string): number {
   if (!/^[1-9]\d{0,2}$/.test(text) || Number(text) > 500)
     throw new InvalidArgumentError('expected a number from 1 to 500')
   return Number(text)
+}
+
+/** A length of time such as `2h30m`, in seconds. */
+export function span(text: string): number {
+  const ms = parseDuration(text)
+  if (ms === null || ms < 1000) throw new InvalidArgumentError('expected a time such as 30m, 2h or 3d')
+  return Math.round(ms / 1000)
 }

@@ -1,6 +1,7 @@
 // The first stage: new commits become changes. Every git source is asked when its time has come or when a hook woke
 // it; what is new on each watched branch is recorded in order, once, together with the branches' new tips.
 import type {Config, GitSource} from '../../config/config.ts'
+import {scratchPrefix} from '../core/promotion/order.ts'
 import {branchMatcher, nextPollMs} from '../core/branches.ts'
 import type {Bells} from '../world/bells.ts'
 import type {Commit, Git} from '../world/git.ts'
@@ -151,7 +152,9 @@ async function fail(
 /** What the server has now, and the changes that this makes. */
 async function look(world: ChangesWorld, source: GitSource, known: KnownRepository) {
   const fetched = await world.git.fetch(source)
-  const watched = branchMatcher(source.branches)
+  const named = branchMatcher(source.branches)
+  // What a gate puts up for its builders is nobody's change.
+  const watched = (branch: string) => named(branch) && !branch.startsWith(scratchPrefix)
   for (const {branch, because} of fetched.refused) {
     if (watched(branch) && !known.polled)
       world.say.warn({source: source.name, branch, because}, 'a branch is left out')

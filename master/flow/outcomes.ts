@@ -1,6 +1,6 @@
 // What one run of the promotions made of each rule, for whoever asked for it.
 import type {PromotionRule} from '../../config/config.ts'
-import type {Decision} from '../core/promotion.ts'
+import type {Decision} from '../core/promotion/facts.ts'
 import type {Lag, NewPromotion, PromotionState} from '../world/store/promotions.ts'
 import {noLag} from './scenes.ts'
 
@@ -16,6 +16,8 @@ export interface RuleReport {
   readonly candidate: string | null
   /** The commit that the target was moved to, or would be. */
   readonly landed: string | null
+  /** What would be promoted if nothing held it. */
+  readonly would: string | null
   readonly verdict: Decision['verdict']
   readonly reasons: readonly string[]
   readonly evidence: unknown
@@ -25,6 +27,8 @@ export interface RuleReport {
   readonly error: string | null
   /** The stored decision. */
   readonly id: string | null
+  /** When time alone may change it, by the database's clock. */
+  readonly lookAt: number | null
 }
 
 /** The report on a rule that was judged. */
@@ -36,7 +40,7 @@ export function report(
 ): RuleReport {
   const {rule, fromTip, toTip, landed, decision, evidence, lag} = p
   const {name, kind, source, from, to} = rule
-  const {candidate, verdict, reasons} = decision
+  const {candidate, would, verdict, reasons, lookAt} = decision
   return {
     rule: name,
     kind,
@@ -47,6 +51,7 @@ export function report(
     toTip,
     candidate,
     landed,
+    would,
     verdict,
     reasons,
     evidence,
@@ -54,6 +59,7 @@ export function report(
     state,
     error,
     id,
+    lookAt,
   }
 }
 
@@ -75,6 +81,7 @@ export function unstored(
     toTip: null,
     candidate: null,
     landed: null,
+    would: null,
     verdict,
     reasons: [because],
     evidence: null,
@@ -82,5 +89,6 @@ export function unstored(
     state: null,
     error,
     id: null,
+    lookAt: null,
   }
 }

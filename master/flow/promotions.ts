@@ -2,28 +2,28 @@
 // `runPromotions`. For each source: fetch, settle pushes whose end nobody saw, then rule by rule look, judge, write
 // the plan, push under an exact lease, and believe only what the server shows afterwards.
 import {isDeepStrictEqual} from 'node:util'
-import type {Config, FastForward, GitSource, Merge, PromotionRule} from '../../config/config.ts'
-import {
-  conflictWords,
-  fillMessage,
-  judgeFastForward,
-  judgeMerge,
-  orderRules,
-  shortName,
-} from '../core/promotion.ts'
-import type {FastForwardFacts} from '../core/promotion.ts'
-import {record} from '../world/store/events.ts'
+import type {Config, GitSource, Merge, PromotionRule} from '../../config/config.ts'
+import type {Decision, Facts} from '../core/promotion/facts.ts'
+import {plain, shortName} from '../core/promotion/facts.ts'
+import {judge} from '../core/promotion/judge.ts'
+import {orderRules} from '../core/promotion/order.ts'
+import {basisOf} from '../core/promotion/replay.ts'
 import * as rows from '../world/store/promotions.ts'
-import type {GateBuilds, NewPromotion, PromotionRow} from '../world/store/promotions.ts'
+import type {NewPromotion, PromotionRow} from '../world/store/promotions.ts'
+import type {StoredEvidence} from '../world/store/evidence.ts'
 import type {Sql} from '../world/store/store.ts'
-import {confirm, settlePushing} from './pushes.ts'
+import {carryOut} from './gates.ts'
+import {conflicting, land, mergeFor, sameTips} from './landing.ts'
+import type {Ground, RunOptions} from './landing.ts'
+import {settlePushing} from './pushes.ts'
 import type {PushWorld} from './pushes.ts'
 import {report, unstored} from './outcomes.ts'
 import type {RuleReport} from './outcomes.ts'
-import {ask, evidenceOf, factsOf, look, tip} from './scenes.ts'
-import type {LookGround, Scene} from './scenes.ts'
+import {evidenceOf, factsOf, look, readTold, tip, toldFacts} from './scenes.ts'
+import type {Scene, Told} from './scenes.ts'
 import type {Guard} from './changes.ts'
 
+export type {RunOptions} from './landing.ts'
 export type {RuleReport} from './outcomes.ts'
 
 /** What this stage needs of the world. */
@@ -33,27 +33,7 @@ export interface PromotionsWorld extends PushWorld {
   readonly whileHolding?: <T>(lease: string, work: (guard: Guard) => Promise<T>) => Promise<T | null>
 }
 
-export interface RunOptions {
-  /** Who wants it: `schedule` or `build` for the master itself, or a person. */
-  readonly actor: string
-  /** Only say what would be done: no row is written, no server is asked to change. */
-  readonly dryRun?: boolean
-  /** Only this rule. */
-  readonly rule?: string
-}
-
 const heldMs = 2_000
-/** How long a push that the server refused is not tried again by itself. */
-const refusedRestMs = 60 * 60_000
-const automatic = new Set(['schedule', 'build'])
-
-/** A source under promotion, in one run. */
-interface Ground extends LookGround {
-  readonly world: PromotionsWorld
-  readonly config: Config
-  readonly source: GitSource
-  readonly options: RunOptions
-}
 
 /** Runs the rules, each source's in order, and reports on every one. A rule or source that fails does not stop the others. */
 export async function runPromotions(
@@ -67,7 +47,7 @@ export async function runPromotions(
   const reports: RuleReport[] = []
   for (const name of new Set(chosen.map((rule) => rule.source))) {
     const rules = chosen.filter((rule) => rule.source === name)
-    reports.push(...(await inTurn(world.git, name, () => runSource(world, config, name, rules, options))))
+    reports.push(...(await runSource(world, config, name, rules, options)))
   }
   return chosen.flatMap((rule) => reports.find((report) => report.rule === rule.name) ?? [])
 }
@@ -82,6 +62,27 @@ async function inTurn<T>(key: object, name: string, work: () => Promise<T>): Pro
   return await turn
 }
 
+const alone: NonNullable<PromotionsWorld['whileHolding']> = async (_lease, work) =>
+  await work(async () => undefined)
+
+/** Works on a source that was just fetched, as the only one of all masters; null when another is at it. */
+export async function onSource<T>(
+  world: PromotionsWorld,
+  config: Config,
+  source: GitSource,
+  options: RunOptions,
+  work: (ground: Ground) => Promise<T>,
+): Promise<T | null> {
+  const whileHolding = options.dryRun ? alone : (world.whileHolding ?? alone)
+  return await inTurn(world.git, source.name, () =>
+    whileHolding(`promotions/${source.name}`, async (guard) => {
+      const {refs} = await world.git.fetch(source)
+      const {clock} = world
+      return await work({world, clock, config, source, options, guard, refs: {...refs}, stopped: null})
+    }),
+  )
+}
+
 async function runSource(
   world: PromotionsWorld,
   config: Config,
@@ -93,14 +94,7 @@ async function runSource(
   if (source?.kind !== 'git')
     return rules.map((rule) => unstored(rule, 'refuse', `there is no git source ${name}`))
   try {
-    const whileHolding = options.dryRun ? alone : (world.whileHolding ?? alone)
-    const reports = await whileHolding(`promotions/${name}`, async (guard) => {
-      const {refs} = await world.git.fetch(source)
-      return await runRules(
-        {world, clock: world.clock, config, source, options, guard, refs: {...refs}},
-        rules,
-      )
-    })
+    const reports = await onSource(world, config, source, options, (ground) => runRules(ground, rules))
     // The other's work may be older than this bell, and a master that died holds the lease for a while yet.
     if (!reports) setTimeout(() => world.bells.ringHere('promotions'), heldMs).unref()
     return reports ?? rules.map((rule) => unstored(rule, 'wait', 'another master is promoting now'))
@@ -111,8 +105,12 @@ async function runSource(
   }
 }
 
-const alone: NonNullable<PromotionsWorld['whileHolding']> = async (_lease, work) =>
-  await work(async () => undefined)
+/** What one run knows of all its rules. */
+interface Knowledge {
+  readonly scenes: ReadonlyMap<string, Scene>
+  readonly told: Told
+  readonly evidence: StoredEvidence
+}
 
 async function runRules(ground: Ground, rules: readonly PromotionRule[]): Promise<RuleReport[]> {
   const {world, options} = ground
@@ -123,10 +121,9 @@ async function runRules(ground: Ground, rules: readonly PromotionRule[]): Promis
   )
   const scenes = new Map<string, Scene>()
   for (const rule of rules) scenes.set(rule.name, await look(ground, rule))
-  const builds = await rows.gateBuilds(
-    world.store,
-    rules.filter(isFastForward).map((rule) => ask(ground, rule, scenes.get(rule.name) as Scene)),
-  )
+  const told = await readTold(world.store, ground.source.name, rules)
+  const pairs = rules.map((rule) => [rule, scenes.get(rule.name) as Scene] as const)
+  const evidence = await evidenceOf(ground, world.store, pairs, told)
   const reports: RuleReport[] = []
   for (const rule of rules) {
     if (unsettled.has(rule.to)) {
@@ -134,15 +131,7 @@ async function runRules(ground: Ground, rules: readonly PromotionRule[]): Promis
       continue
     }
     try {
-      reports.push(
-        await runRule(
-          ground,
-          rule,
-          scenes.get(rule.name) as Scene,
-          builds.get(rule.name) ?? null,
-          last.get(rule.name) ?? null,
-        ),
-      )
+      reports.push(await runRule(ground, rule, {scenes, told, evidence}, last.get(rule.name) ?? null))
     } catch (error) {
       world.say.error({rule: rule.name, err: error}, 'promotion failed')
       reports.push(unstored(rule, 'wait', words(error), words(error)))
@@ -154,101 +143,110 @@ async function runRules(ground: Ground, rules: readonly PromotionRule[]): Promis
 async function runRule(
   ground: Ground,
   rule: PromotionRule,
-  first: Scene,
-  found: GateBuilds | null,
+  known: Knowledge,
   last: PromotionRow | null,
 ): Promise<RuleReport> {
+  const {world, options, source} = ground
   // An earlier rule of this run may have moved a branch.
+  const first = known.scenes.get(rule.name) as Scene
   const fresh = first.fromTip === tip(ground, rule.from) && first.toTip === tip(ground, rule.to)
   const scene = fresh ? first : await look(ground, rule)
-  if (rule.kind === 'merge') return await carry(ground, rule, scene, last)
-  const builds = fresh ? found : await evidenceOf(ground, rule, scene, ground.world.store)
-  return await fastForward(ground, rule, scene, await factsOf(ground, scene, builds), last)
+  const told = fresh ? known.told : await readTold(world.store, source.name, [rule])
+  const evidence = fresh ? known.evidence : await evidenceOf(ground, world.store, [[rule, scene]], told)
+  const facts = await factsOf(ground, rule, scene, told, evidence)
+  const decision = judge(rule, facts)
+  const plan = planOf(ground, rule, scene, facts, decision)
+  // The builds and what people say are asked again in the transaction that writes the plan: what came meanwhile stops it.
+  const stands = async (tx: Sql) => {
+    const again = await readTold(tx, source.name, [rule])
+    const builds = await evidenceOf(ground, tx, [[rule, scene]], again)
+    const now = judge(rule, {...facts, ...toldFacts(ground, rule, scene, again, builds)})
+    return now.verdict === 'promote' && now.candidate === decision.candidate && now.would === decision.would
+  }
+  if (decision.verdict === 'promote') return await promote(ground, rule, plan, facts, last, stands)
+  if (!options.dryRun) {
+    for (const order of decision.orders) {
+      const ordered = await carryOut(ground, plan, facts, order)
+      if (ordered === null) continue
+      if ('report' in ordered) return ordered.report
+      const [verdict, reason] =
+        'refused' in ordered
+          ? (['refuse', ordered.refused] as const)
+          : (['current', ordered.unchanged] as const)
+      return await keep(ground, {...plan, decision: {...decision, verdict, reasons: [reason]}}, last)
+    }
+  }
+  if (decision.verdict === 'current' && facts.conflict && !options.dryRun)
+    await world.store.transaction((tx) => rows.resolveConflicts(tx, rule.name))
+  return await keep(ground, plan, last)
 }
 
-async function fastForward(
+const planOf = (
+  {options}: Ground,
+  rule: PromotionRule,
+  {fromTip, toTip, relation, lag}: Scene,
+  facts: Facts,
+  decision: Decision,
+): NewPromotion => ({
+  rule,
+  fromTip,
+  toTip,
+  relation,
+  lag,
+  decision,
+  landed: null,
+  evidence: decision.evidence ?? {},
+  basis: () => basisOf(rule, facts, decision),
+  state: decision.verdict === 'promote' ? 'pushing' : 'decided',
+  actor: options.actor,
+})
+
+/** Makes what a decision lands, and lands it. */
+async function promote(
   ground: Ground,
-  rule: FastForward,
-  scene: Scene,
-  facts: FastForwardFacts,
+  rule: PromotionRule,
+  p: NewPromotion,
+  facts: Facts,
   last: PromotionRow | null,
+  stands: (tx: Sql) => Promise<boolean>,
 ): Promise<RuleReport> {
-  const decision = judgeFastForward(rule, facts)
-  const plan: NewPromotion = {
-    ...base(ground, rule, scene),
-    decision,
-    landed: decision.candidate,
-    evidence: decision.evidence ?? {},
-    state: 'pushing',
-  }
-  if (decision.verdict !== 'promote') return await keep(ground, {...plan, state: 'decided'}, last)
-  // The builds are asked again in the transaction that writes the plan: a red that came meanwhile stops it.
-  const stands = async (tx: Sql) => {
-    const now = judgeFastForward(rule, {...facts, ...(await evidenceOf(ground, rule, scene, tx))})
-    return now.verdict === 'promote' && now.candidate === decision.candidate
-  }
-  return await land(ground, plan, last, stands)
+  const {decision} = p
+  const {gate} = facts
+  if (rule.kind === 'merge') return await carry(ground, rule, p, facts, last, stands)
+  const landed = rule.kind === 'gate' ? (gate?.commit ?? null) : decision.candidate
+  const parents = gate ? {parents: [gate.base, gate.candidate]} : {}
+  return await land(ground, {...p, landed, evidence: {...p.evidence, ...parents}}, last, stands)
 }
 
 async function carry(
   ground: Ground,
   rule: Merge,
-  scene: Scene,
+  p: NewPromotion,
+  {isOnlyMerges}: Facts,
   last: PromotionRow | null,
+  stands: (tx: Sql) => Promise<boolean>,
 ): Promise<RuleReport> {
-  const {world, source, config, options} = ground
-  const conflict =
-    last?.state === 'conflict' && last.fromTip && last.toTip
-      ? {fromTip: last.fromTip, toTip: last.toTip, files: last.evidence?.files ?? []}
-      : null
-  const decision = judgeMerge(rule, {...scene, conflict})
-  const plan: NewPromotion = {
-    ...base(ground, rule, scene),
-    decision,
-    landed: null,
-    evidence: {},
-    state: 'pushing',
-  }
-  if (decision.verdict !== 'promote') return await keep(ground, {...plan, state: 'decided'}, last)
-  const [fromTip, toTip] = [scene.fromTip as string, scene.toTip as string]
-  const message = fillMessage(rule.message, {
-    revision: fromTip,
-    from: rule.from,
-    to: rule.to,
-    rule: rule.name,
-  })
-  const merged = await world.git.merge(source, toTip, fromTip, {
-    message,
-    committer: config.promotions.committer,
-    at: world.clock.now(),
-  })
-  if (merged.merge === 'unrelated') throw new Error(`${rule.from} and ${rule.to} have no commit in common`)
-  if (merged.merge === 'clean')
-    return await land(
-      ground,
-      {...plan, landed: merged.revision, evidence: {tree: merged.tree, parents: [toTip, fromTip]}},
-      last,
-      async () => true,
+  const {world, source} = ground
+  const [candidate, toTip] = [p.decision.candidate as string, p.toTip as string]
+  const merged = await mergeFor(ground, rule, toTip, candidate)
+  if (merged.merge === 'conflict') return await conflicting(ground, p, toTip, candidate, merged.files)
+  const stay = (verdict: 'current' | 'refuse', reason: string) =>
+    keep(ground, {...p, decision: {...plain(verdict, reason), would: null}, state: 'decided'}, last)
+  // Two rules that carry to each other would else go on for ever.
+  if (isOnlyMerges && merged.tree === (await world.git.treeOf(source, toTip)))
+    return await stay('current', `merging ${shortName(candidate)} would change nothing in ${rule.to}`)
+  if (rule.green && rule.tree === 'same' && merged.tree !== (await world.git.treeOf(source, candidate)))
+    return await stay(
+      'refuse',
+      `the merge of ${shortName(candidate)} into ${rule.to} is not what was tested: ${rule.to} has commits of its own. A rule of the kind gate tests the merge`,
     )
-  const because = `merging ${rule.from} ${shortName(fromTip)} into ${rule.to} ${shortName(toTip)} conflicts: ${conflictWords(merged.files)}`
-  const told: NewPromotion = {
-    ...plan,
-    decision: {...decision, verdict: 'wait', reasons: [because]},
-    evidence: {files: merged.files},
-    state: 'conflict',
+  const evidence = {
+    ...p.evidence,
+    tree: merged.tree,
+    parents: [toTip, candidate],
+    madeWith: await world.git.version(source),
   }
-  if (options.dryRun) return report(told, null, null, null)
-  const id = await world.store.transaction(async (tx) => {
-    await ground.guard(tx)
-    const added = await rows.addPromotion(tx, told)
-    await record(tx, [
-      {type: 'promotion.conflict', data: {rule: rule.name, promotion: added, files: merged.files}},
-    ])
-    return added
-  })
-  world.bells.ring('events')
-  world.bells.ring('reports')
-  return report(told, 'conflict', null, id)
+  return await land(ground, {...p, landed: merged.revision, evidence}, last, stands)
 }
 
 /** Stores a decision that moves nothing; one that says what the last row says only notes that it still holds. */
@@ -256,11 +254,9 @@ async function keep(ground: Ground, p: NewPromotion, last: PromotionRow | null):
   const {world, options, guard} = ground
   if (options.dryRun) return report(p, null, null, null)
   // While two branches conflict, the row of the conflict itself is what stands.
+  const [reason = ''] = p.decision.reasons
   const conflicting =
-    last?.state === 'conflict' &&
-    p.decision.verdict === 'wait' &&
-    p.rule.kind === 'merge' &&
-    sameTips(p, last)
+    last?.state === 'conflict' && reason.startsWith('still conflicting') && sameTips(p, last)
   if (last && (conflicting || (last.state === 'decided' && sameDecision(p, last)))) {
     await rows.touchPromotion(world.store, last.id, p.lag)
     return report(p, last.state, last.error, last.id)
@@ -269,86 +265,11 @@ async function keep(ground: Ground, p: NewPromotion, last: PromotionRow | null):
     await guard(tx)
     return await rows.addPromotion(tx, p)
   })
-  world.bells.ring('events')
+  for (const bell of ['events', 'reports'] as const) world.bells.ring(bell)
   return report(p, 'decided', null, id)
 }
 
-/** Writes the plan, pushes it, and settles it by what the server shows. */
-async function land(
-  ground: Ground,
-  p: NewPromotion,
-  last: PromotionRow | null,
-  stands: (tx: Sql) => Promise<boolean>,
-): Promise<RuleReport> {
-  const {world, source, options, guard, refs} = ground
-  const {rule} = p
-  if (options.dryRun) return report(p, null, null, null)
-  const again =
-    last?.state === 'failed' && sameTips(p, last) && last.candidate === p.decision.candidate ? last : null
-  if (again && automatic.has(options.actor) && (again.settledMsAgo ?? 0) < refusedRestMs) {
-    await rows.touchPromotion(world.store, again.id, p.lag)
-    return report(p, 'failed', again.error, again.id)
-  }
-  const [expect, to] = [p.toTip as string, p.landed as string]
-  const tree = await world.git.treeOf(source, to)
-  const plan = {...p, evidence: {...p.evidence, tree}}
-  const id = await world.store.transaction(async (tx) => {
-    await guard(tx)
-    await rows.holdTarget(tx, rule.source, rule.to)
-    const busy = (await rows.pushingPromotions(tx, rule.source)).some((row) => row.to === rule.to)
-    if (busy || !(await stands(tx))) return null
-    if (!again) return await rows.addPromotion(tx, plan)
-    await rows.pushAgain(tx, again.id, to, plan.evidence, options.actor)
-    return again.id
-  })
-  if (id === null) {
-    world.bells.ring('promotions') // look again; decide again
-    return report(
-      {
-        ...p,
-        landed: null,
-        decision: {...p.decision, verdict: 'wait', reasons: ['the evidence changed while it was judged']},
-      },
-      null,
-      null,
-      null,
-    )
-  }
-  const outcome = await world.git.push(source, rule.to, {expect, to})
-  const end = await confirm(
-    ground,
-    {
-      id,
-      rule: rule.name,
-      from: rule.from,
-      to: rule.to,
-      toTip: expect,
-      landed: to,
-      revision: p.decision.candidate as string,
-    },
-    outcome,
-    tree,
-  )
-  if (end.state === 'done') refs[rule.to] = to
-  for (const bell of ['events', 'reports'] as const) world.bells.ring(bell)
-  if (end.state === 'done') world.bells.ring('changes')
-  if (end.state === 'failed')
-    world.say.error({rule: rule.name, because: end.error}, 'the server refused a promotion')
-  return report(plan, end.state, end.error, id)
-}
-
-const isFastForward = (rule: PromotionRule): rule is FastForward => rule.kind === 'fastForward'
 const words = (error: unknown) => (error instanceof Error ? error.message : String(error))
-
-const base = (ground: Ground, rule: PromotionRule, {fromTip, toTip, lag}: Scene) => ({
-  rule,
-  fromTip,
-  toTip,
-  lag,
-  actor: ground.options.actor,
-})
-
-const sameTips = (p: NewPromotion, row: PromotionRow) => row.fromTip === p.fromTip && row.toTip === p.toTip
 
 const sameDecision = (p: NewPromotion, row: PromotionRow) =>
   sameTips(p, row) &&

@@ -22,6 +22,7 @@ export interface PushWorld {
 interface Pushed {
   readonly id: string
   readonly rule: string
+  readonly kind: PromotionRow['kind']
   readonly from: string
   readonly to: string
   readonly toTip: string
@@ -96,6 +97,13 @@ async function settleRow(ground: PushGround, row: PromotionRow): Promise<PushEnd
 async function settleMoved(ground: PushGround, pushed: Pushed, shown: string | null): Promise<PushEnd> {
   const {git} = ground.world
   if (shown === null) return await lost(ground, pushed, 'raced', `${pushed.to} is gone`)
+  if (pushed.kind === 'rollback')
+    return await lost(
+      ground,
+      pushed,
+      'raced',
+      `${pushed.to} was moved to ${shown.slice(0, 12)} by somebody else`,
+    )
   let known = await git.has(ground.source, [shown, pushed.landed])
   if (!known.has(shown)) {
     await git.fetch(ground.source)

@@ -15,6 +15,9 @@ import type {ChangesWorld} from './changes.ts'
 import {claims} from './claims.ts'
 import {runPromotions} from './promotions.ts'
 import type {PromotionsWorld, RuleReport, RunOptions} from './promotions.ts'
+import type {PromotionRule} from '../../config/config.ts'
+import {planRollback, rollBack} from './rollback.ts'
+import type {RollbackOrder, RollbackPlan, RolledBack} from '../core/promotion/rollback.ts'
 import {packs} from './packing.ts'
 import {reconciler, type Findings} from './reconciler.ts'
 import {reports} from './reports.ts'
@@ -34,6 +37,11 @@ export interface River {
   readonly stages: readonly Stage[]
   /** Judges one promotion rule now, on a person's wish: the same code as the stage's. */
   readonly decide: (order: Order) => Promise<DecisionRow>
+  /** Says what taking a rule's branch back would do, and does it on order. */
+  readonly rollback: {
+    readonly plan: (rule: PromotionRule) => Promise<RollbackPlan>
+    readonly act: (rule: PromotionRule, order: RollbackOrder) => Promise<RolledBack>
+  }
   /** What the reconciler found wrong with the ledger. */
   readonly found: () => Findings
   /** Waits for what a stage has begun in the background. */
@@ -71,13 +79,23 @@ export function openRiver(world: World, git: Git, sessions: Sessions): River {
       prover.stage,
     ],
     decide: async (order) => await decide(world, order, promote),
+    rollback: {
+      plan: async (rule) => await planRollback(single, world.settings().config, rule),
+      act: async (rule, order) => await rollBack(single, world.settings().config, rule, order),
+    },
     found: prover.found,
     settled: () => poller.settled(),
   }
 }
 
 /** What a promotion may follow from. */
-const judgedEvents = ['build.finished', 'change.added', 'branch.promoted']
+const judgedEvents = [
+  'build.finished',
+  'change.added',
+  'branch.promoted',
+  'promotion.held',
+  'promotion.released',
+]
 
 type Promote = (options: RunOptions) => Promise<readonly RuleReport[]>
 
@@ -99,6 +117,7 @@ const unstoredDecision = (report: RuleReport, actor: string): DecisionRow => ({
   toTip: report.toTip,
   candidate: report.candidate,
   landed: report.landed,
+  would: report.would,
   verdict: report.verdict,
   reasons: [...report.reasons],
   evidence: report.evidence as Property,
@@ -118,6 +137,7 @@ function promotions(world: World, promote: Promote): Stage {
   let rung = false
   let judgedUpTo: string | null = null
   let failed = false
+  let lookAt: number | null = null
   world.bells.on('promotions', () => {
     rung = true
   })
@@ -128,20 +148,23 @@ function promotions(world: World, promote: Promote): Stage {
     async run() {
       const {config} = world.settings()
       if (config.promotions.rules.length === 0) return null
+      const now = await databaseNow(world.store)
       const due = config.promotions.schedule
-        ? lastDue(config.promotions.schedule, config.timezone, await databaseNow(world.store))
+        ? lastDue(config.promotions.schedule, config.timezone, now)
         : null
-      const isDue = due !== null && due !== dueBefore
+      const isDue = (due !== null && due !== dueBefore) || (lookAt !== null && lookAt <= now)
       const newest = await newestOf(world.store, judgedEvents)
       const isNews = newest !== judgedUpTo || failed
-      if (!isDue && !rung && !isNews) return null
+      if (!isDue && !rung && !isNews) return lookAt === null ? null : lookAt - now
       const actor = rung || isNews ? 'build' : 'schedule'
       rung = false
       const reports = await promote({actor})
       dueBefore = due
       judgedUpTo = newest
       failed = reports.some(({error}) => error !== null)
-      return null
+      const times = reports.flatMap((report) => report.lookAt ?? [])
+      lookAt = times.length > 0 ? Math.min(...times) : null
+      return lookAt === null ? null : lookAt - now
     },
   }
 }

@@ -1,8 +1,9 @@
 // Everything the server asks of the rest of the house, so that `main.ts` can hand it over in one object.
 import type {Writable} from 'node:stream'
 import type {Registry} from 'prom-client'
-import type {Problem} from '../../config/config.ts'
+import type {Problem, PromotionRule} from '../../config/config.ts'
 import type {Finding} from '../core/findings.ts'
+import type {RollbackOrder, RollbackPlan, RolledBack} from '../core/promotion/rollback.ts'
 import type {WorkerDesk} from '../world/desk.ts'
 import type {DecisionRow} from '../world/store/views/promotions.ts'
 import type {World} from '../world/world.ts'
@@ -28,4 +29,8 @@ export interface Needs extends World {
 export interface Promoter {
   /** Judges a rule now and, unless dry, acts; answers the decision it recorded, or would have. */
   run(order: {readonly rule: string; readonly dryRun: boolean; readonly actor: string}): Promise<DecisionRow>
+  /** Says what taking a rule's branch back would do. */
+  planRollback(rule: PromotionRule): Promise<RollbackPlan>
+  /** Does exactly that, if the branch is where the plan saw it. */
+  rollBack(rule: PromotionRule, order: RollbackOrder): Promise<RolledBack>
 }

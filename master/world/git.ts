@@ -11,18 +11,21 @@ import {GitFault, makeHome, runGit, tidyWords, wanted} from './git/command.ts'
 import type {GitAnswer, GitPlace, RunOptions} from './git/command.ts'
 import {commitsAtOnce, logFormat, parseFiles, parseLog} from './git/history.ts'
 import type {Commit} from './git/history.ts'
-import {classifyPush} from './git/push.ts'
+import {lineageOf} from '../core/promotion/graph.ts'
+import type {Lineage, SaidRevert} from '../core/promotion/graph.ts'
+import {scratchPrefix} from '../core/promotion/order.ts'
+import {listingOf, parseListing, parseReverts, revertsBetween} from './git/lineage.ts'
+import {marksFor, pushMoves, remoteRefs} from './git/moving.ts'
+import type {Marks, Runner} from './git/moving.ts'
 import type {PushOutcome} from './git/push.ts'
 import {dropLocks, lines, readRefs, revisionOf} from './git/refs.ts'
 import type {Fetched} from './git/refs.ts'
 
 export {GitFault} from './git/command.ts'
 export type {Commit} from './git/history.ts'
+export type {Marks} from './git/moving.ts'
 export type {PushOutcome} from './git/push.ts'
 export type {Fetched} from './git/refs.ts'
-
-/** How one branch's tip lies to another's. */
-export type Relation = 'same' | 'ahead' | 'behind' | 'diverged' | 'unrelated'
 
 export type Merged =
   | {readonly merge: 'clean'; readonly revision: string; readonly tree: string}
@@ -45,6 +48,7 @@ export class Git {
   readonly #localMs: number
   readonly #turns = new Map<string, Promise<unknown>>()
   readonly #ready = new Set<string>()
+  #version: Promise<string> | null = null
 
   constructor(options: GitOptions) {
     this.#mirrors = join(options.stateDir, 'mirrors')
@@ -75,24 +79,21 @@ export class Git {
   /** Where one branch is on the server itself, or null when it is not there. */
   async readRemote(source: GitSource, branch: string): Promise<string | null> {
     const ref = `refs/heads/${branch}`
-    const out = await this.#turn(source, async (mirror) =>
-      wanted(
-        await this.#remote(source, mirror, ['ls-remote', '--heads', '--end-of-options', source.url, ref]),
-        `asking ${source.name} (${source.url}) for ${branch}`,
-      ),
+    const found = await this.#turn(source, (mirror) =>
+      remoteRefs(this.#runner(source, mirror), source, [ref]),
     )
-    const line = out.split('\n').find((text) => text.endsWith(`\t${ref}`))
-    return line ? revisionOf(line.slice(0, line.indexOf('\t'))) : null
+    return found.get(ref) ?? null
   }
 
   /**
-   * Moves one branch of the server from `expect` to `to`, or not at all: by an exact-value lease, after checking
-   * that nothing is left behind, never by force.
+   * Moves one branch of the server from `expect` to `to`, with its marks, or nothing at all: by exact-value leases, after
+   * checking that nothing is left behind, never by force.
    */
   async push(
     source: GitSource,
     branch: string,
     move: {readonly expect: string; readonly to: string},
+    marks: Marks = {tag: null, note: null},
   ): Promise<PushOutcome> {
     const expect = revisionOf(move.expect)
     const to = revisionOf(move.to)
@@ -100,21 +101,43 @@ export class Git {
       // A lease alone would also let the branch go backwards.
       if (!(await this.#ancestor(mirror, expect, to)))
         return {outcome: 'refused', because: `${to} does not descend from ${expect}`}
-      const ref = `refs/heads/${branch}`
-      const options = [
-        '--porcelain',
-        '--atomic',
-        '--no-verify',
-        '--no-follow-tags',
-        '--recurse-submodules=no',
-        `--force-with-lease=${ref}:${expect}`,
-      ]
-      const argv = ['push', ...options, '--end-of-options', source.url, `${to}:${ref}`]
-      const pushed = classifyPush(await this.#remote(source, mirror, argv, 'push'))
-      return pushed.outcome === 'done'
-        ? pushed
-        : {...pushed, because: `pushing to ${source.name} (${source.url}): ${pushed.because}`}
+      const runner = this.#runner(source, mirror)
+      const others = await marksFor(runner, source, to, marks)
+      if (!Array.isArray(others)) return others
+      return await pushMoves(runner, source, [{ref: `refs/heads/${branch}`, expect, to}, ...others])
     })
+  }
+
+  /** Takes one branch of the server back from `expect` to a commit that it holds, or not at all: for a rollback that a person ordered. */
+  async takeBack(
+    source: GitSource,
+    branch: string,
+    move: {readonly expect: string; readonly to: string},
+  ): Promise<PushOutcome> {
+    const expect = revisionOf(move.expect)
+    const to = revisionOf(move.to)
+    return await this.#turn(source, async (mirror) => {
+      if (!(await this.#ancestor(mirror, to, expect)))
+        return {outcome: 'refused', because: `${branch} at ${expect} does not hold ${to}`}
+      return await pushMoves(this.#runner(source, mirror), source, [
+        {ref: `refs/heads/${branch}`, expect, to},
+      ])
+    })
+  }
+
+  /** Sets a gate's scratch branch, which belongs to the master alone, from where it was seen (null: it is not there). */
+  async pushScratch(
+    source: GitSource,
+    branch: string,
+    move: {readonly expect: string | null; readonly to: string},
+  ): Promise<PushOutcome> {
+    if (!branch.startsWith(scratchPrefix)) throw new GitFault('failed', `${branch} is no scratch branch`)
+    const expect = move.expect === null ? null : revisionOf(move.expect)
+    return await this.#turn(source, (mirror) =>
+      pushMoves(this.#runner(source, mirror), source, [
+        {ref: `refs/heads/${branch}`, expect, to: revisionOf(move.to)},
+      ]),
+    )
   }
 
   /** The commits that `tip` has and none of `known` has, each after its parents; of more than `limit`, the newest. */
@@ -170,57 +193,49 @@ export class Git {
     return await this.#turn(source, (mirror) => this.#ancestor(mirror, revisionOf(older), revisionOf(newer)))
   }
 
-  /** How `one` lies to `other`: ahead when it has all of `other` and more. */
-  async relation(source: GitSource, one: string, other: string): Promise<Relation> {
-    if (one === other) return 'same'
-    if (await this.isAncestor(source, other, one)) return 'ahead'
-    if (await this.isAncestor(source, one, other)) return 'behind'
-    const base = await this.#turn(source, (mirror) =>
-      this.#local(mirror, ['merge-base', revisionOf(one), revisionOf(other)]),
+  /** What lies between two branches: every commit that they do not both have. */
+  async lineage(source: GitSource, from: string, to: string): Promise<Lineage> {
+    const argv = listingOf(revisionOf(from), revisionOf(to))
+    const out = await this.#turn(source, async (mirror) =>
+      wanted(await this.#local(mirror, argv), 'reading history'),
     )
-    return base.out.trim() === '' ? 'unrelated' : 'diverged'
+    return lineageOf(from, to, parseListing(out))
   }
 
-  /** The first-parent history of `from` that `to` does not have, newest first. `descends`: it has all of `to`. */
-  async firstParents(
-    source: GitSource,
-    from: string,
-    to: string,
-    limit: number,
-  ): Promise<{commits: {revision: string; committedAt: number; descends: boolean}[]; more: boolean}> {
-    const range = [revisionOf(from), `^${revisionOf(to)}`]
-    const [history, path] = await this.#turn(source, async (mirror) => [
-      wanted(
-        await this.#local(mirror, [
-          'log',
-          '--first-parent',
-          '--format=%H %ct',
-          `--max-count=${limit + 1}`,
-          ...range,
-          '--',
-        ]),
-        'reading history',
-      ),
-      wanted(await this.#local(mirror, ['rev-list', '--ancestry-path', ...range, '--']), 'reading history'),
-    ])
-    const descendants = new Set(lines(path))
-    const all = lines(history).map((line) => {
-      const [revision, seconds] = line.split(' ') as [string, string]
-      return {revision, committedAt: Number(seconds) * 1000, descends: descendants.has(revision)}
-    })
-    return {commits: all.slice(0, limit), more: all.length > limit}
-  }
-
-  /** How many commits `from` has and `to` has not. */
-  async countBetween(source: GitSource, to: string, from: string): Promise<number> {
-    return Number(
+  /** The commits of `from`, and not of `to`, that say they revert another. */
+  async reverts(source: GitSource, from: string, to: string): Promise<SaidRevert[]> {
+    const argv = revertsBetween(revisionOf(from), revisionOf(to))
+    return parseReverts(
       await this.#turn(source, async (mirror) =>
-        wanted(
-          await this.#local(mirror, ['rev-list', '--count', revisionOf(from), `^${revisionOf(to)}`, '--']),
-          'counting commits',
-        ),
+        wanted(await this.#local(mirror, argv), 'looking for reverts'),
       ),
     )
+  }
+
+  /** Who changed files on either of two branches since they parted. */
+  async authors(source: GitSource, one: string, other: string, files: readonly string[]): Promise<string[]> {
+    const range = `${revisionOf(one)}...${revisionOf(other)}`
+    const argv = [
+      '--literal-pathspecs',
+      'log',
+      '--format=%an <%ae>',
+      '--max-count=1000',
+      range,
+      '--',
+      ...files,
+    ]
+    const out = await this.#turn(source, async (mirror) =>
+      wanted(await this.#local(mirror, argv), 'looking for authors'),
+    )
+    return [...new Set(lines(out))].slice(0, 20)
+  }
+
+  /** What merges are made with: the version of git and its strategy. */
+  async version(source: GitSource): Promise<string> {
+    this.#version ??= this.#turn(source, async (mirror) =>
+      wanted(await this.#local(mirror, ['--version']), 'asking git for its version').trim(),
+    )
+    return `${await this.#version}, ort`
   }
 
   /** The tree of a commit: two commits with one tree hold the same files. */
@@ -329,6 +344,13 @@ export class Git {
     const answer = await this.#local(mirror, ['merge-base', '--is-ancestor', older, newer])
     if (answer.code !== 0 && answer.code !== 1) wanted(answer, 'comparing commits')
     return answer.code === 0
+  }
+
+  #runner(source: GitSource, mirror: string): Runner {
+    return {
+      local: (argv, input, env) => this.#local(mirror, argv, input, env),
+      remote: (argv, purpose) => this.#remote(source, mirror, argv, purpose),
+    }
   }
 
   async #local(

@@ -139,6 +139,7 @@ export const untested: Readonly<Record<string, string>> = {
   'config/resolve.ts': 'a step of loading: load.test.ts',
   'config/schema.ts': 'a step of loading: load.test.ts',
   'config/wording.ts': 'a step of loading: load.test.ts',
+  'config/kinds/green.ts': 'what promotions share: the test of each promotion',
   'config/kinds/kind.ts': 'what kinds share: the test of each kind',
   'config/kinds/letter.ts': 'what reporters have to tell: the test of each reporter',
   'config/kinds/reporter.ts': 'what kinds share: the test of each reporter',
@@ -146,6 +147,7 @@ export const untested: Readonly<Record<string, string>> = {
   'config/kinds/scheduler.ts': 'what kinds share: the test of each scheduler',
   'config/kinds/source.ts': 'what kinds share: the test of each source',
   'config/kinds/step.ts': 'what kinds share: the test of each step',
+  'master/core/promotion/rollback.ts': 'the words of a rollback: the numbered cases',
 }
 
 /** The room of a file, or null for one that lies in none. */

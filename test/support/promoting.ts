@@ -3,7 +3,16 @@ import type {ExecutionContext} from 'ava'
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import type {Config, FastForward, GitSource, Merge, PromotionRule} from '../../config/config.ts'
+import type {
+  Builder,
+  Config,
+  FastForward,
+  Gate,
+  GitSource,
+  Green,
+  Merge,
+  PromotionRule,
+} from '../../config/config.ts'
 import type {BellName, Bells} from '../../master/world/bells.ts'
 import {Git} from '../../master/world/git.ts'
 import {openSay} from '../../master/world/say.ts'
@@ -59,29 +68,84 @@ export function configOf(sources: readonly GitSource[], rules: readonly Promotio
   }
 }
 
+/** What makes a commit green: one builder, and nothing more. */
+export const greenOf = (over: Partial<Green> = {}): Green => ({
+  builders: ['gate'],
+  policy: 'latestFinished',
+  accept: ['success'],
+  origins: ['scheduler', 'force', 'rebuild'],
+  branches: [],
+  properties: {},
+  soakMs: 0,
+  fillIn: false,
+  running: 'pass',
+  staleEvidence: 'accept',
+  runsMax: null,
+  quarantine: [],
+  ...over,
+})
+
+const common = {
+  source: 'repo',
+  freeze: [],
+  approvals: null,
+  reverts: 'veto',
+  tag: null,
+  note: null,
+} as const
+
 export const fastForward = (over: Partial<FastForward> = {}): FastForward => ({
+  ...common,
   kind: 'fastForward',
   name: 'stable',
-  source: 'repo',
   from: 'main',
   to: 'stable',
-  green: {
-    builders: ['gate'],
-    policy: 'latestFinished',
-    accept: ['success'],
-    origins: ['scheduler', 'force', 'rebuild'],
-  },
+  green: greenOf(),
   ...over,
 })
 
 export const merge = (over: Partial<Merge> = {}): Merge => ({
+  ...common,
   kind: 'merge',
   name: 'carry',
-  source: 'repo',
   from: 'stable',
   to: 'devel',
+  green: null,
+  tree: 'same',
+  committer: null,
   message: ['Automatic merge from stable up to ', {prop: 'revision', take: 12}],
   ...over,
+})
+
+export const gate = (over: Partial<Gate> = {}): Gate => ({
+  ...common,
+  kind: 'gate',
+  name: 'landing',
+  from: 'main',
+  to: 'stable',
+  green: greenOf(),
+  partial: false,
+  committer: null,
+  message: ['Merge ', {prop: 'from'}],
+  ...over,
+})
+
+/** A builder that nobody runs. */
+export const builderNamed = (name: string): Builder => ({
+  name,
+  tags: [],
+  description: '',
+  requires: {},
+  workers: [],
+  container: null,
+  env: {},
+  properties: {},
+  timeoutMs: null,
+  collapseRequests: true,
+  priority: 0,
+  intGraceMs: 1000,
+  termGraceMs: 1000,
+  steps: [],
 })
 
 let minute = 0
@@ -98,7 +162,8 @@ export async function addBuild(
   const stamps = JSON.stringify([{repository, branch, revision}])
   const [row] = await store.query<{id: string}>(
     `WITH s AS (INSERT INTO buildsets (reason, origin, source_stamps) VALUES ('test', $1, $2::jsonb) RETURNING id),
-       r AS (INSERT INTO requests (buildset_id, builder) SELECT id, $3 FROM s RETURNING id, buildset_id)
+       r AS (INSERT INTO requests (buildset_id, builder, state) SELECT id, $3, CASE WHEN $5::text IS NULL THEN 'claimed' ELSE 'finished' END FROM s
+         RETURNING id, buildset_id)
      INSERT INTO builds (request_id, buildset_id, builder, number, state, result, repository, branch, revision, got_revision, source_stamps,
        origin, reason, finished_at)
      SELECT id, buildset_id, $3, (SELECT count(*) + 1 FROM builds WHERE builder = $3), $4, $5, $6, $7, $8, $8, $2::jsonb, $1, 'test',

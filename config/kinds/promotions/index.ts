@@ -3,9 +3,10 @@ import {z} from 'zod'
 import {kindNamed, shapesOf} from '../kind.ts'
 import type {RuleKind} from '../rule.ts'
 import {fastForward} from './fastForward.ts'
+import {gate} from './gate.ts'
 import {merge} from './merge.ts'
 
-export const ruleKinds = [fastForward, merge] as const
+export const ruleKinds = [fastForward, merge, gate] as const
 
 export const ruleShape = z.discriminatedUnion('kind', shapesOf(ruleKinds))
 

@@ -1,11 +1,14 @@
 // Every verb, in the order of the help.
 import type {Verb} from '../verb.ts'
+import {allow, approve, deny} from './approve.ts'
 import {backup} from './backup.ts'
 import {builds} from './builds.ts'
 import {cancel} from './cancel.ts'
 import {checkConfig} from './check-config.ts'
+import {excuses} from './excuses.ts'
 import {force} from './force.ts'
 import {fsck} from './fsck.ts'
+import {hold, release} from './hold.ts'
 import {log} from './log.ts'
 import {master} from './master.ts'
 import {masters} from './masters.ts'
@@ -17,7 +20,9 @@ import {reports} from './reports.ts'
 import {requests} from './requests.ts'
 import {restore} from './restore.ts'
 import {drain, pause, resume} from './rest.ts'
+import {rollback} from './rollback.ts'
 import {token} from './token.ts'
+import {unfreeze} from './unfreeze.ts'
 import {worker} from './worker.ts'
 import {workers} from './workers.ts'
 
@@ -39,6 +44,14 @@ export const verbs: readonly Verb[] = [
   drain,
   resume,
   promote,
+  excuses,
+  hold,
+  release,
+  approve,
+  deny,
+  allow,
+  unfreeze,
+  rollback,
   reload,
   token,
   backup,

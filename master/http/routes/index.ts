@@ -14,6 +14,7 @@ import {configRoutes} from './config.ts'
 import {eventRoutes} from './events.ts'
 import {logRoutes} from './logs.ts'
 import {masterRoutes} from './masters.ts'
+import {promotionControlRoutes} from './promotion-controls.ts'
 import {promotionRoutes} from './promotions.ts'
 import {reportRoutes} from './reports.ts'
 import {requestRoutes} from './requests.ts'
@@ -49,6 +50,7 @@ const resources = [
   masterRoutes,
   promotionRoutes,
   reportRoutes,
+  promotionControlRoutes,
   artifactRoutes,
   waterfallRoutes,
   eventRoutes,

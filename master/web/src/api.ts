@@ -7,7 +7,10 @@ import type {
   Change,
   Decision,
   Promotion,
+  PromotionPicture,
   Request,
+  RollbackPlan,
+  RolledBack,
   Scheduler,
   Step,
   Waterfall,
@@ -110,6 +113,8 @@ export const read = {
   workers: () => get<Page<Worker>>('/workers?limit=500'),
   schedulers: () => get<Page<Scheduler>>('/schedulers?limit=500'),
   promotions: () => get<Page<Promotion>>('/promotions?limit=500'),
+  promotionPicture: (rule: string) => get<PromotionPicture>(`/promotions/${part(rule)}/picture`),
+  rollback: (rule: string) => get<RollbackPlan>(`/promotions/${part(rule)}/rollback`),
   decisions: (rule: string, cursor: string | null) =>
     get<Page<Decision>>(`/promotions/${part(rule)}/history${query({cursor, limit: 20})}`),
 }
@@ -127,6 +132,17 @@ export const act = {
     send<{buildset: string}>('POST', `/schedulers/${part(scheduler)}/force`, order),
   promote: (rule: string, dryRun: boolean) =>
     send<Decision>('POST', `/promotions/${part(rule)}/run?dryRun=${String(dryRun)}`),
+  hold: (rule: string, reason: string) => send('POST', `/promotions/${part(rule)}/hold`, {reason}),
+  release: (rule: string, reason: string) => send('POST', `/promotions/${part(rule)}/release`, {reason}),
+  approve: (rule: string, revision: string) => send('POST', `/promotions/${part(rule)}/approve`, {revision}),
+  deny: (rule: string, revision: string, reason: string) =>
+    send('POST', `/promotions/${part(rule)}/deny`, {revision, reason}),
+  allow: (rule: string, revision: string, reason: string) =>
+    send('POST', `/promotions/${part(rule)}/allow`, {revision, reason}),
+  unfreeze: (rule: string, reason: string, forSeconds: number) =>
+    send('POST', `/promotions/${part(rule)}/unfreeze`, {reason, forSeconds}),
+  rollBack: (rule: string, {from, to}: RollbackPlan, reason: string) =>
+    send<RolledBack>('POST', `/promotions/${part(rule)}/rollback`, {from, to, reason}),
 }
 
 export const logAddress = (id: string) => `${root}/logs/${part(id)}/raw`

@@ -1,11 +1,12 @@
 // Buildsets: one decision to build, for several builders, and its end.
+import type {BuildOrigin} from '../../../config/config.ts'
 import type {Property, SourceStamp} from '../../../worker/protocol/plan.ts'
 import {worst} from '../../../worker/core/results.ts'
 import type {Result} from '../../../worker/protocol/results.ts'
 import {record} from './events.ts'
 import type {Sql} from './store.ts'
 
-export type Origin = 'scheduler' | 'force' | 'rebuild' | 'trigger' | 'api'
+export type Origin = BuildOrigin
 
 export interface NewBuildset {
   /** What makes the decision one: a second buildset of the same key is the first. */

@@ -10,7 +10,14 @@ import {
   SchedulerChangeEntity,
   SchedulerEntity,
 } from './entities/flow.ts'
-import {ChangeEntity, HookDeliveryEntity, PromotionEntity, RepositoryEntity} from './entities/changes.ts'
+import {
+  ChangeEntity,
+  HookDeliveryEntity,
+  PromotionControlEntity,
+  PromotionEntity,
+  PromotionGateEntity,
+  RepositoryEntity,
+} from './entities/changes.ts'
 import {
   ArtifactEntity,
   AttemptEntity,
@@ -36,6 +43,8 @@ export const entities: EntitySchema[] = [
   ChangeEntity,
   HookDeliveryEntity,
   PromotionEntity,
+  PromotionControlEntity,
+  PromotionGateEntity,
   RepositoryEntity,
   ArtifactEntity,
   AttemptEntity,

@@ -4,6 +4,7 @@ import {up as first} from './migrations/0001-first.sql.ts'
 import {up as masters} from './migrations/0002-masters.sql.ts'
 import {up as reconciler} from './migrations/0003-reconciler.sql.ts'
 import {up as workers} from './migrations/0004-workers.sql.ts'
+import {up as promotions} from './migrations/0005-promotions.sql.ts'
 
 /** In order. A number is never given twice, and a migration that was released is never edited. */
 export const migrations: readonly {readonly number: number; readonly name: string; readonly up: string}[] = [
@@ -11,6 +12,7 @@ export const migrations: readonly {readonly number: number; readonly name: strin
   {number: 2, name: 'masters', up: masters},
   {number: 3, name: 'reconciler', up: reconciler},
   {number: 4, name: 'workers', up: workers},
+  {number: 5, name: 'promotions', up: promotions},
 ]
 
 /** The name TypeORM remembers: it wants thirteen digits at the end, by which it sorts. */

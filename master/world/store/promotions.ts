@@ -1,7 +1,9 @@
-// The promotions' rows: what was decided, what was pushed, and the builds that are the evidence for it.
+// The promotions' rows: what was decided, what it was made on, what was pushed and how that ended; each with its events.
 import type {PromotionRule} from '../../../config/config.ts'
-import type {Decision, GateBuild} from '../../core/promotion.ts'
+import type {Decision, Relation} from '../../core/promotion/facts.ts'
+import type {Basis} from '../../core/promotion/replay.ts'
 import {record} from './events.ts'
+import type {NewEvent} from './events.ts'
 import type {Sql} from './store.ts'
 
 export type PromotionState = 'decided' | 'pushing' | 'done' | 'raced' | 'failed' | 'conflict'
@@ -9,6 +11,7 @@ export type PromotionState = 'decided' | 'pushing' | 'done' | 'raced' | 'failed'
 export interface PromotionRow {
   readonly id: string
   readonly rule: string
+  readonly kind: PromotionRule['kind'] | 'rollback'
   readonly source: string
   readonly from: string
   readonly to: string
@@ -33,17 +36,22 @@ export interface Lag {
 /** A decision with what it was made on. */
 export interface NewPromotion {
   readonly rule: PromotionRule
+  /** Another word for what is done than the rule's kind. */
+  readonly kind?: 'rollback'
   readonly fromTip: string | null
   readonly toTip: string | null
+  readonly relation: Relation | null
   readonly decision: Decision
   readonly landed: string | null
   readonly evidence: object
+  /** What it was made on; asked only when it is stored. */
+  readonly basis: (() => Basis) | null
   readonly state: PromotionState
   readonly actor: string
   readonly lag: Lag
 }
 
-const columns = `id, rule, source, from_branch AS "from", to_branch AS "to", from_tip AS "fromTip", to_tip AS "toTip", candidate, landed,
+const columns = `id, rule, kind, source, from_branch AS "from", to_branch AS "to", from_tip AS "fromTip", to_tip AS "toTip", candidate, landed,
   verdict, reasons, evidence, state, error, (extract(epoch FROM now() - settled_at) * 1000)::double precision AS "settledMsAgo"`
 
 /** The newest row of each rule. */
@@ -77,12 +85,12 @@ export async function addPromotion(tx: Sql, p: NewPromotion): Promise<string> {
   const {rule, decision, lag} = p
   const [row] = await tx.query<{id: string}>(
     `INSERT INTO promotions (rule, kind, source, from_branch, to_branch, from_tip, to_tip, candidate, landed, verdict, reasons, evidence,
-       state, actor, lag_commits, lag_seconds, settled_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, $12::jsonb, $13, $14, $15, $16, CASE WHEN $13 = 'pushing' THEN NULL ELSE now() END)
+       state, actor, lag_commits, lag_seconds, basis, would, settled_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11::jsonb, $12::jsonb, $13, $14, $15, $16, $17::jsonb, $18, CASE WHEN $13 = 'pushing' THEN NULL ELSE now() END)
      RETURNING id`,
     [
       rule.name,
-      rule.kind,
+      p.kind ?? rule.kind,
       rule.source,
       rule.from,
       rule.to,
@@ -97,14 +105,24 @@ export async function addPromotion(tx: Sql, p: NewPromotion): Promise<string> {
       p.actor,
       lag.commits,
       lag.seconds,
+      p.basis === null ? null : JSON.stringify(p.basis()),
+      decision.would,
     ],
   )
   const id = (row as {id: string}).id
-  await record(tx, [
+  const events: NewEvent[] = [
     {type: 'promotion.decided', data: {rule: rule.name, verdict: decision.verdict, promotion: id}},
-  ])
+  ]
+  if (decision.verdict === 'refuse' && p.kind !== 'rollback') events.push(refusalEvent(p, id))
+  await record(tx, events)
   return id
 }
+
+/** A branch that has gone its own way is told as that, every other refusal with its words. */
+const refusalEvent = ({rule, relation, decision}: NewPromotion, promotion: string) =>
+  relation === 'diverged' && rule.kind === 'fastForward'
+    ? {type: 'promotion.diverged', data: {rule: rule.name, promotion}}
+    : {type: 'promotion.refused', data: {rule: rule.name, promotion, error: decision.reasons.join('; ')}}
 
 /** Notes that the decision still holds. */
 export async function touchPromotion(sql: Sql, id: string, lag: Lag): Promise<void> {
@@ -136,10 +154,12 @@ export async function settleDone(
     readonly rule: string
     readonly from: string
     readonly to: string
+    readonly kind: PromotionRow['kind']
     readonly revision: string
+    readonly landed: string
   },
 ): Promise<boolean> {
-  const {id, rule, from, to, revision} = row
+  const {id, rule, kind, from, to, revision, landed} = row
   await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 72))', [`${rule} ${to}`])
   // Of several that pushed the same, one moved the branch; for the others it was there already.
   const [settled] = await tx.query<{state: string}>(
@@ -153,7 +173,9 @@ export async function settleDone(
     [id],
   )
   if (settled?.state !== 'done') return false
-  await record(tx, [{type: 'branch.promoted', data: {rule, from, to, revision, promotion: id}}])
+  const type = kind === 'rollback' ? 'branch.rolledBack' : 'branch.promoted'
+  await record(tx, [{type, data: {rule, kind, from, to, revision, landed, promotion: id}}])
+  if (kind !== 'rollback') await resolveConflicts(tx, rule)
   return true
 }
 
@@ -171,57 +193,56 @@ export async function settleLost(
     [row.id, state, error],
   )
   if (state === 'failed' && rows[0]?.told === false)
-    await record(tx, [
-      {type: 'promotion.decided', data: {rule: row.rule, verdict: 'refuse', promotion: row.id, state, error}},
-    ])
+    await record(tx, [{type: 'promotion.refused', data: {rule: row.rule, promotion: row.id, error}}])
 }
 
-/** Which builds a rule asks about. */
-export interface GateAsk {
-  readonly rule: string
-  readonly builders: readonly string[]
-  readonly branch: string
-  /** How builds may name the repository: by the source's name, or its address. */
-  readonly repositories: readonly string[]
-  readonly origins: readonly string[]
-  readonly revisions: readonly string[]
-}
-
-export interface GateBuilds {
-  readonly newest: GateBuild[]
-  readonly builds: GateBuild[]
-  readonly running: {builder: string; revision: string}[]
-}
-
-/** The builds of every gate of every rule, in one query. Only builds that came to a verdict on their commit count. */
-export async function gateBuilds(sql: Sql, asks: readonly GateAsk[]): Promise<Map<string, GateBuilds>> {
-  const found = new Map<string, GateBuilds>(
-    asks.map(({rule}) => [rule, {newest: [], builds: [], running: []}]),
+/** Notes that the conflicts of a rule are over, with the event that tells of it, once. */
+export async function resolveConflicts(tx: Sql, rule: string): Promise<void> {
+  const over = await tx.query<{id: string}>(
+    `UPDATE promotions SET resolved_at = now() WHERE rule = $1 AND state = 'conflict' AND resolved_at IS NULL RETURNING id`,
+    [rule],
   )
-  if (asks.length === 0) return found
-  const rows = await sql.query<GateBuild & {rule: string; part: 'newest' | 'builds' | 'running'}>(
-    `WITH asks AS (
-       SELECT a.*, g.builder FROM jsonb_to_recordset($1::jsonb)
-         AS a (rule text, builders text[], branch text, repositories text[], origins text[], revisions text[])
-       CROSS JOIN LATERAL unnest(a.builders) AS g (builder)
-     )
-     SELECT a.rule, 'newest' AS part, b.* FROM asks a CROSS JOIN LATERAL (
-       SELECT id, builder, number, got_revision AS revision, result FROM builds
-       WHERE builder = a.builder AND state = 'finished' AND result IN ('success', 'warnings', 'failure') AND got_revision IS NOT NULL
-         AND branch = a.branch AND repository = ANY(a.repositories) AND origin = ANY(a.origins)
-       ORDER BY finished_at DESC, id DESC LIMIT 1) AS b
-     UNION ALL
-     SELECT a.rule, 'builds' AS part, b.* FROM asks a CROSS JOIN LATERAL (
-       SELECT DISTINCT ON (got_revision) id, builder, number, got_revision AS revision, result FROM builds
-       WHERE builder = a.builder AND state = 'finished' AND result IN ('success', 'warnings', 'failure') AND got_revision = ANY(a.revisions)
-         AND branch = a.branch AND repository = ANY(a.repositories) AND origin = ANY(a.origins)
-       ORDER BY got_revision, finished_at DESC, id DESC) AS b
-     UNION ALL
-     SELECT a.rule, 'running' AS part, b.id, b.builder, b.number, coalesce(b.got_revision, b.revision), NULL FROM asks a
-       JOIN builds b ON b.builder = a.builder AND b.state <> 'finished' AND b.branch = a.branch
-         AND coalesce(b.got_revision, b.revision) = ANY(a.revisions)`,
-    [JSON.stringify(asks)],
+  const newest = over.map(({id}) => BigInt(id)).reduce((one, other) => (one > other ? one : other), 0n)
+  if (newest > 0n) await record(tx, [{type: 'promotion.resolved', data: {rule, promotion: String(newest)}}])
+}
+
+/** The conflict that each rule still has. */
+export async function openConflicts(
+  sql: Sql,
+  rules: readonly string[],
+): Promise<Map<string, {candidate: string; toTip: string; files: readonly string[]}>> {
+  const rows = await sql.query<{rule: string; candidate: string; toTip: string; files: string[] | null}>(
+    `SELECT DISTINCT ON (rule) rule, coalesce(candidate, from_tip) AS candidate, to_tip AS "toTip", evidence->'files' AS files
+     FROM promotions WHERE rule = ANY($1::text[]) AND state = 'conflict' AND resolved_at IS NULL ORDER BY rule, id DESC`,
+    [rules],
   )
-  for (const {rule, part, ...build} of rows) found.get(rule)?.[part].push(build)
-  return found
+  return new Map(rows.map(({rule, files, ...row}) => [rule, {...row, files: files ?? []}]))
+}
+
+/** What was promoted last to each branch of a source, or brought back to it. */
+export async function lastLanded(
+  sql: Sql,
+  source: string,
+): Promise<Map<string, {id: string; landed: string}>> {
+  const rows = await sql.query<{to: string; id: string; landed: string}>(
+    `SELECT DISTINCT ON (to_branch) to_branch AS to, id, landed FROM promotions
+     WHERE source = $1 AND state = 'done' AND landed IS NOT NULL ORDER BY to_branch, id DESC`,
+    [source],
+  )
+  return new Map(rows.map((row) => [row.to, row]))
+}
+
+/** The promotion that brought a branch to a revision; null when none did. */
+export async function promotionTo(
+  sql: Sql,
+  source: string,
+  branch: string,
+  landed: string,
+): Promise<PromotionRow | null> {
+  const [row] = await sql.query<PromotionRow>(
+    `SELECT ${columns} FROM promotions WHERE source = $1 AND to_branch = $2 AND landed = $3 AND state = 'done'
+       AND kind <> 'rollback' ORDER BY id DESC LIMIT 1`,
+    [source, branch, landed],
+  )
+  return row ?? null
 }

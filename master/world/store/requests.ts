@@ -30,8 +30,10 @@ export async function queue(
   }>(
     `SELECT now() AS now, r.id, r.builder, r.submitted_at, r.not_before, r.waiting,
             EXISTS (SELECT 1 FROM builds WHERE builds.request_id = r.id) AS is_begun,
-            (SELECT string_agg(concat(s->>'repository', ' ', s->>'branch'), ',')
-             FROM jsonb_array_elements(b.source_stamps) s) AS stamp_key
+            -- What a promotion asked for is of one revision, and no newer one stands for it.
+            CASE WHEN b.origin = 'promotion' THEN concat('request ', r.id) ELSE
+              (SELECT string_agg(concat(s->>'repository', ' ', s->>'branch'), ',')
+               FROM jsonb_array_elements(b.source_stamps) s) END AS stamp_key
      FROM unnest($1::text[], $2::int[]) AS n (builder, most)
      CROSS JOIN LATERAL (
        SELECT * FROM requests WHERE requests.builder = n.builder AND state = 'pending'

@@ -13,6 +13,7 @@ import {
   configOf,
   eventsOf,
   fastForward,
+  greenOf,
   merge,
   openWorld,
   stateDirectory,
@@ -72,7 +73,17 @@ eachDatabase(
     t.is((await rows()).length, before.length)
     t.deepEqual(
       (await eventsOf(store, 'branch.promoted')).map(({data}) => data),
-      [{rule: 'stable', from: 'main', to: 'stable', revision: two, promotion: before[1]?.id}],
+      [
+        {
+          rule: 'stable',
+          kind: 'fastForward',
+          from: 'main',
+          to: 'stable',
+          revision: two,
+          landed: two,
+          promotion: before[1]?.id,
+        },
+      ],
     )
     await addBuild(store, three, 'failure')
     t.regex((await run()).reasons[0] ?? '', /gate #3.*failed/)
@@ -236,7 +247,7 @@ eachDatabase('a hook that refuses is told once and not asked again at each tick'
   t.like(await run(), {state: 'failed'})
   t.like(await run({actor: 'ann'}), {state: 'failed'})
   t.deepEqual((await rows()).filter(({state}) => state === 'failed').length, 1)
-  const alarms = (await eventsOf(store, 'promotion.decided')).filter(({data}) => data['state'] === 'failed')
+  const alarms = await eventsOf(store, 'promotion.refused')
   t.is(alarms.length, 1)
   t.regex(String(alarms[0]?.data['error']), /frozen/)
   t.is(await repository.tip('stable'), one)
@@ -347,7 +358,14 @@ eachDatabase(
     const told = await eventsOf(store, 'promotion.conflict')
     t.deepEqual(
       told.map(({data}) => data),
-      [{rule: 'carry', promotion: (await rows())[0]?.id, files: ['two']}],
+      [
+        {
+          rule: 'carry',
+          promotion: (await rows())[0]?.id,
+          files: ['two'],
+          authors: ['Ann <ann@example.org>'],
+        },
+      ],
     )
     await repository.commit('more')
     await repository.push('devel')
@@ -395,7 +413,7 @@ eachDatabase(
         name: 'lts',
         from: 'stable',
         to: odd,
-        green: {builders: ['lts-gate'], policy: 'newestGreen', accept: ['success'], origins: ['scheduler']},
+        green: greenOf({builders: ['lts-gate'], policy: 'newestGreen', origins: ['scheduler']}),
       }),
       fastForward(),
     ]

@@ -20,6 +20,9 @@ import {Secrets} from '../../../master/world/secrets.ts'
 import type {Store} from '../../../master/world/store/store.ts'
 import {createToken, type Role} from '../../../master/world/store/tokens.ts'
 import {eachDatabase, type Place} from '../../support/database.ts'
+import {fastForward, greenOf} from '../../support/promoting.ts'
+
+const none = async (): Promise<never> => await Promise.reject(new Error('no promotion in this test'))
 
 export const hookSecret = 'the forge knows this'
 
@@ -138,14 +141,10 @@ export const config: Config = {
     schedule: null,
     committer: {name: 'Ostler', email: 'ostler@example.org'},
     rules: [
-      {
-        kind: 'fastForward',
-        name: 'stable',
+      fastForward({
         source: 'sample',
-        from: 'main',
-        to: 'stable',
-        green: {builders: ['linux'], policy: 'latestFinished', accept: ['success'], origins: ['scheduler']},
-      },
+        green: greenOf({builders: ['linux'], origins: ['scheduler']}),
+      }),
     ],
   },
   reporters: [],
@@ -207,9 +206,9 @@ async function withFront(
     reload: async () => ({version: '1', problems: []}),
     desk: new Sessions(world),
     promoter: {
-      run: async () => {
-        throw new Error('no promotion in this test')
-      },
+      run: none,
+      planRollback: none,
+      rollBack: none,
     },
     backup: (out) =>
       writeBackup({...world, holder: world.master, version: '0.0.0', scratch: place.stateDir}, out),

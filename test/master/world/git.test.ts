@@ -293,7 +293,7 @@ test('histories without a common commit are told', async (t) => {
   await repository.push('main', 'other')
   const git = await openGit(t)
   await git.fetch(repository.source())
-  t.is(await git.relation(repository.source(), one, other), 'unrelated')
+  t.is((await git.lineage(repository.source(), one, other)).relation, 'unrelated')
   const commit = {message: 'm', committer: {name: 'O', email: 'o@example.org'}, at: 0}
   t.deepEqual(await git.merge(repository.source(), one, other, commit), {merge: 'unrelated'})
 })

@@ -3,9 +3,12 @@ import type {Guard} from '../guard.ts'
 
 const git = 'master/world/git.ts'
 const stage = 'master/flow/promotions.ts'
-const core = 'master/core/promotion.ts'
+const judge = 'master/core/promotion/judge.ts'
+const greens = 'master/core/promotion/greens.ts'
+const landing = 'master/flow/landing.ts'
+const moving = 'master/world/git/moving.ts'
 const gitTest = 'test/master/world/git.test.ts'
-const coreTest = 'test/master/core/promotion.test.ts'
+const coreTest = 'test/master/core/promotion/judge.test.ts'
 const stageTest = 'test/master/flow/promotions.test.ts'
 const pushesTest = 'test/master/flow/pushes.test.ts'
 
@@ -13,8 +16,13 @@ export const promotionGuards: readonly Guard[] = [
   {
     name: 'push-exact-lease',
     without: 'a push moves a branch from wherever it is, over what somebody else pushed',
-    file: git,
-    changes: [{text: '`--force-with-lease=${ref}:${expect}`,', instead: "'--force',"}],
+    file: moving,
+    changes: [
+      {
+        text: "...moves.map(({ref, expect}) => `--force-with-lease=${ref}:${expect ?? ''}`),",
+        instead: "'--force',",
+      },
+    ],
     test: gitTest,
     title: 'a push moves a branch only from where it was believed to be, and only forwards',
   },
@@ -62,7 +70,7 @@ export const promotionGuards: readonly Guard[] = [
   {
     name: 'push-planned-first',
     without: 'a master that dies in a push leaves nothing that tells of it',
-    file: stage,
+    file: landing,
     changes: [
       {
         text: '  const id = await world.store.transaction(async (tx) => {\n    await guard(tx)\n    await rows.holdTarget',
@@ -70,8 +78,8 @@ export const promotionGuards: readonly Guard[] = [
           '  const outcome = await world.git.push(source, rule.to, {expect, to})\n  const id = await world.store.transaction(async (tx) => {\n    await guard(tx)\n    await rows.holdTarget',
       },
       {
-        text: '  const outcome = await world.git.push(source, rule.to, {expect, to})\n  const end',
-        instead: '  const end',
+        text: '  const outcome = await world.git.push(source, rule.to, {expect, to}, marks)\n',
+        instead: '  void marks\n',
       },
     ],
     test: stageTest,
@@ -81,7 +89,7 @@ export const promotionGuards: readonly Guard[] = [
   {
     name: 'push-under-lease',
     without: 'a master whose lease another has taken pushes all the same',
-    file: stage,
+    file: landing,
     changes: [{text: 'await guard(tx)\n    await rows.holdTarget', instead: 'await rows.holdTarget'}],
     test: pushesTest,
     title: 'a master whose lease went to another moves no branch',
@@ -90,7 +98,7 @@ export const promotionGuards: readonly Guard[] = [
   {
     name: 'evidence-asked-again',
     without: 'a build that turns red between decision and push stops nothing',
-    file: stage,
+    file: landing,
     changes: [{text: 'if (busy || !(await stands(tx))) return null', instead: 'if (busy) return null'}],
     test: stageTest,
     title: 'a red build that comes between decision and push stops it',
@@ -99,7 +107,7 @@ export const promotionGuards: readonly Guard[] = [
   {
     name: 'one-push-at-a-time',
     without: 'two masters push to one branch at the same time',
-    file: stage,
+    file: landing,
     changes: [
       {text: 'if (busy || !(await stands(tx))) return null', instead: 'if (!(await stands(tx))) return null'},
     ],
@@ -111,7 +119,12 @@ export const promotionGuards: readonly Guard[] = [
     name: 'tested-not-tip',
     without: 'the tip of the branch is pushed instead of the commit that was tested',
     file: stage,
-    changes: [{text: 'landed: decision.candidate,', instead: 'landed: decision.candidate && scene.fromTip,'}],
+    changes: [
+      {
+        text: "const landed = rule.kind === 'gate' ? (gate?.commit ?? null) : decision.candidate",
+        instead: "const landed = rule.kind === 'gate' ? (gate?.commit ?? null) : p.fromTip",
+      },
+    ],
     test: stageTest,
     title: 'the tested commit is promoted, not the tip, and a decision that still holds is not stored again',
     on: 'PostgreSQL',
@@ -119,8 +132,13 @@ export const promotionGuards: readonly Guard[] = [
   {
     name: 'green-on-every-gate',
     without: 'a commit that a gate has not blessed is promoted',
-    file: core,
-    changes: [{text: 'return builds.length === gates.length ? builds : null', instead: 'return builds'}],
+    file: greens,
+    changes: [
+      {
+        text: '      else words.push(`${gate} ${openWords(other)}`)',
+        instead: '      else void openWords(other)',
+      },
+    ],
     test: coreTest,
     title:
       'nothing is promoted without a green newest build of every gate on exactly that commit, which contains the target',
@@ -128,11 +146,11 @@ export const promotionGuards: readonly Guard[] = [
   {
     name: 'candidate-contains-target',
     without: 'a commit is promoted that lacks what the stable branch has',
-    file: core,
+    file: judge,
     changes: [
       {
-        text: 'candidate.descends && sheet.greens(candidate.revision) !== null',
-        instead: 'sheet.greens(candidate.revision) !== null',
+        text: "const lacks = rule.kind === 'fastForward' && !candidate.descends",
+        instead: 'const lacks = false',
       },
     ],
     test: coreTest,
@@ -141,11 +159,11 @@ export const promotionGuards: readonly Guard[] = [
   {
     name: 'newest-build-counts',
     without: 'an older green outweighs the newest red',
-    file: core,
+    file: judge,
     changes: [
       {
-        text: 'if (blocks) return {verdict: blocks.verdict',
-        instead: 'if (blocks && !chosen) return {verdict: blocks.verdict',
+        text: 'if (blocks) return {...nothing',
+        instead: 'if (blocks && !chosen) return {...nothing',
       },
     ],
     test: coreTest,

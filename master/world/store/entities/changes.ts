@@ -1,5 +1,7 @@
 // The tables of what comes from repositories and goes back to them.
 import {
+  bigint,
+  boolean,
   double,
   identity,
   integer,
@@ -73,5 +75,39 @@ export const PromotionEntity = table('promotions', {
   decidedAt: time,
   checkedAt: time,
   settledAt: optional(time),
+  basis: optional(json<unknown>()),
+  would: optional(text),
+  resolvedAt: optional(time),
 })
 export type PromotionRow = Row<typeof PromotionEntity>
+
+export const PromotionControlEntity = table('promotion_controls', {
+  id: identity,
+  kind: word<'hold' | 'approval' | 'denial' | 'allowance' | 'override'>(),
+  rule: text,
+  revision: optional(text),
+  exact: boolean,
+  promotion: optional(bigint),
+  reason: text,
+  madeBy: text,
+  role: text,
+  madeAt: time,
+  until: optional(time),
+  endedAt: optional(time),
+  endedBy: optional(text),
+  endedReason: optional(text),
+})
+export type PromotionControlRow = Row<typeof PromotionControlEntity>
+
+export const PromotionGateEntity = table('promotion_gates', {
+  id: identity,
+  rule: text,
+  candidate: text,
+  base: text,
+  commit: text,
+  tree: text,
+  sameTree: boolean,
+  madeWith: text,
+  madeAt: time,
+})
+export type PromotionGateRow = Row<typeof PromotionGateEntity>

@@ -9,13 +9,15 @@ export type Verdict = 'promote' | 'wait' | 'refuse' | 'current'
 export interface DecisionRow {
   readonly id: string
   readonly rule: string
-  readonly kind: 'fastForward' | 'merge'
+  readonly kind: 'fastForward' | 'merge' | 'gate' | 'rollback'
   readonly from: string
   readonly to: string
   readonly fromTip: string | null
   readonly toTip: string | null
   readonly candidate: string | null
   readonly landed: string | null
+  /** What would have been promoted if nothing had held it. */
+  readonly would: string | null
   readonly verdict: Verdict
   readonly reasons: string[]
   readonly evidence: Property
@@ -35,7 +37,7 @@ type Stored = Omit<DecisionRow, 'decidedAt' | 'settledAt'> & {
 }
 
 const columns = `p.id, p.rule, p.kind, p.from_branch AS "from", p.to_branch AS "to", p.from_tip AS "fromTip", p.to_tip AS "toTip",
-  p.candidate, p.landed, p.verdict, p.reasons, p.evidence, p.state, p.error, p.actor, p.decided_at, p.checked_at, p.settled_at,
+  p.candidate, p.landed, p.would, p.verdict, p.reasons, p.evidence, p.state, p.error, p.actor, p.decided_at, p.checked_at, p.settled_at,
   p.lag_commits, p.lag_seconds`
 
 const asDecision = (row: Stored): DecisionRow => {
@@ -116,4 +118,69 @@ export async function readStandings(sql: Sql, rules: readonly string[]): Promise
         : null,
     }
   })
+}
+
+/** A decision with what it was made on; null for none of that rule. */
+export async function readBasis(
+  sql: Sql,
+  rule: string,
+  id: string,
+): Promise<{readonly decision: DecisionRow; readonly basis: Property} | null> {
+  const [row] = await sql.query<Stored & {readonly basis: Property}>(
+    `SELECT ${columns}, p.basis FROM promotions p WHERE p.rule = $1 AND p.id = $2`,
+    [rule, id],
+  )
+  if (!row) return null
+  const {basis, ...decision} = row
+  return {decision: asDecision(decision), basis}
+}
+
+/** Why, at one look, the newer commits were not promoted. */
+export interface Excuses {
+  readonly decision: string
+  readonly decidedAt: string
+  readonly checkedAt: string
+  readonly verdict: Verdict
+  readonly candidate: string | null
+  readonly reasons: string[]
+  readonly excuses: {revision: string; because: string}[]
+}
+
+/** The excuses of a rule's last decisions, newest first; of one revision, or of all. */
+export async function readExcuses(
+  sql: Sql,
+  rule: string,
+  decisions: number,
+  revision: string | null,
+): Promise<Excuses[]> {
+  const rows = await sql.query<
+    Omit<Excuses, 'decidedAt' | 'checkedAt'> & {readonly decided_at: Date; readonly checked_at: Date}
+  >(
+    `SELECT p.id AS decision, p.decided_at, p.checked_at, p.verdict, p.candidate, p.reasons,
+       coalesce(p.evidence->'excuses', '[]') AS excuses
+     FROM promotions p WHERE p.rule = $1 ORDER BY p.id DESC LIMIT $2`,
+    [rule, decisions],
+  )
+  return rows.map(({decided_at, checked_at, excuses, ...row}) => ({
+    ...row,
+    decidedAt: iso(decided_at),
+    checkedAt: iso(checked_at),
+    excuses: revision === null ? excuses : excuses.filter((each) => each.revision.startsWith(revision)),
+  }))
+}
+
+/** The whole names of the revisions that a short one may mean, among a source's changes and what the rule decided last. */
+export async function revisionsLike(
+  sql: Sql,
+  rule: {readonly name: string; readonly source: string},
+  short: string,
+): Promise<string[]> {
+  const rows = await sql.query<{revision: string}>(
+    `SELECT DISTINCT revision FROM (
+       SELECT revision FROM changes WHERE source = $1
+       UNION ALL SELECT unnest(ARRAY[p.candidate, p.would, p.from_tip, p.landed]) FROM promotions p WHERE p.rule = $2
+     ) AS known WHERE starts_with(revision, $3) LIMIT 2`,
+    [rule.source, rule.name, short],
+  )
+  return rows.map(({revision}) => revision)
 }

@@ -3,7 +3,7 @@ import {fastForward} from '../../../../config/kinds/promotions/fastForward.ts'
 import {checkKind, problemsOf} from '../check.ts'
 
 test('the example of fastForward loads, and each option is described', (t) => {
-  t.like(fastForward.resolve(checkKind(t, fastForward)), {
+  t.like(fastForward.resolve(checkKind(t, fastForward), 'UTC'), {
     kind: 'fastForward',
     green: {
       builders: ['check'],

@@ -1,54 +1,39 @@
 // The verdicts of promotion rules: the edge cases one by one, and what must hold for every history and every builds.
 import test from 'ava'
 import fc from 'fast-check'
-import type {FastForward, Merge, PromotionRule} from '../../../config/config.ts'
-import {branchMatcher, nextPollMs} from '../../../master/core/branches.ts'
-import {fillMessage, judgeFastForward, judgeMerge, orderRules} from '../../../master/core/promotion.ts'
-import type {FastForwardFacts, GateBuild, Place} from '../../../master/core/promotion.ts'
+import type {FastForward, Green, PromotionRule} from '../../../../config/config.ts'
+import {branchMatcher, nextPollMs} from '../../../../master/core/branches.ts'
+import type {Facts, GateBuild, Place} from '../../../../master/core/promotion/facts.ts'
+import {judge} from '../../../../master/core/promotion/judge.ts'
+import {fillMessage, orderRules} from '../../../../master/core/promotion/order.ts'
+import {fastForward, greenOf, merge} from '../../../support/promoting.ts'
+import {factsAbout, gateBuild} from '../../../support/judging.ts'
 
-const rule = (green: Partial<FastForward['green']> = {}): FastForward => ({
-  kind: 'fastForward',
-  name: 'stable',
-  source: 'repo',
-  from: 'main',
-  to: 'stable',
-  green: {
-    builders: ['gate'],
-    policy: 'latestFinished',
-    accept: ['success'],
-    origins: ['scheduler'],
-    ...green,
-  },
-})
-const carry: Merge = {kind: 'merge', name: 'carry', source: 'repo', from: 'stable', to: 'devel', message: []}
+const rule = (green: Partial<Green> = {}): FastForward => fastForward({green: greenOf(green)})
+const carry = merge()
 
 /** Finished builds in the order they finished: `gate r2 success`. */
-function facts(
-  line: readonly string[],
-  finished: readonly string[],
-  over: Partial<FastForwardFacts> = {},
-): FastForwardFacts {
+function facts(line: readonly string[], finished: readonly string[], over: Partial<Facts> = {}): Facts {
   const builds = finished.map((text, n): GateBuild => {
     const [builder, revision, result] = text.split(' ') as [string, string, GateBuild['result']]
-    return {id: String(n), builder, number: n + 1, revision, result}
+    return gateBuild({id: String(n), builder, number: n + 1, revision, result})
   })
   const last = (key: (build: GateBuild) => string) => [
     ...new Map(builds.map((build) => [key(build), build])).values(),
   ]
-  return {
+  return factsAbout({
     fromTip: line[0] ?? 'r0',
     toTip: 'r0',
     relation: line.length === 0 ? 'same' : 'ahead',
     candidates: line.map((revision) => ({revision, descends: true})),
     newest: last((build) => build.builder),
     builds: last((build) => `${build.builder} ${build.revision}`),
-    running: [],
     places: Object.fromEntries([
       ...line.map((revision): [string, Place] => [revision, 'candidate']),
       ['r0', 'contained'],
     ]),
     ...over,
-  }
+  })
 }
 
 const verdicts: readonly [
@@ -57,7 +42,7 @@ const verdicts: readonly [
   finished: string[],
   verdict: 'promote' | 'wait' | 'refuse' | 'current',
   candidate: string | null,
-  green?: Partial<FastForward['green']>,
+  green?: Partial<Green>,
 ][] = [
   ['a green tip is promoted', ['r2', 'r1'], ['gate r1 success', 'gate r2 success'], 'promote', 'r2'],
   [
@@ -141,7 +126,7 @@ const verdicts: readonly [
 for (const [truth, line, finished, verdict, candidate, green] of verdicts) {
   test(truth, (t) => {
     const places = {...facts(line, finished).places, r9: 'elsewhere' as const}
-    const decision = judgeFastForward(rule(green), facts(line, finished, {places}))
+    const decision = judge(rule(green), facts(line, finished, {places}))
     t.is(decision.verdict, verdict)
     t.is(decision.candidate, candidate)
     t.true(decision.reasons.length > 0 && decision.reasons.every((reason) => reason.length > 10))
@@ -149,8 +134,7 @@ for (const [truth, line, finished, verdict, candidate, green] of verdicts) {
 }
 
 test('tips alone can decide', (t) => {
-  const on = (over: Partial<FastForwardFacts>) =>
-    judgeFastForward(rule(), facts(['r1'], ['gate r1 success'], over))
+  const on = (over: Partial<Facts>) => judge(rule(), facts(['r1'], ['gate r1 success'], over))
   t.is(on({relation: 'same'}).verdict, 'current')
   t.is(on({relation: 'behind'}).verdict, 'current')
   t.regex(on({relation: 'diverged'}).reasons[0] ?? '', /diverged/)
@@ -167,16 +151,13 @@ test('tips alone can decide', (t) => {
 })
 
 test('a revision that the repository does not know refuses', (t) => {
-  const decision = judgeFastForward(rule(), facts(['r1'], ['gate r1 success', 'gate lost success']))
+  const decision = judge(rule(), facts(['r1'], ['gate r1 success', 'gate lost success']))
   t.is(decision.verdict, 'refuse')
   t.regex(decision.reasons[0] ?? '', /gate #2.*does not know/)
 })
 
 test('a red reason names the build and its revision', (t) => {
-  t.regex(
-    judgeFastForward(rule(), facts(['r1'], ['gate r1 failure'])).reasons[0] ?? '',
-    /gate #1.*r1: failed/,
-  )
+  t.regex(judge(rule(), facts(['r1'], ['gate r1 failure'])).reasons[0] ?? '', /gate #1.*r1: failed/)
 })
 
 test('a candidate that does not contain the target is passed over', (t) => {
@@ -184,7 +165,7 @@ test('a candidate that does not contain the target is passed over', (t) => {
     {revision: 'r2', descends: true},
     {revision: 'r1', descends: false},
   ]
-  const decision = judgeFastForward(
+  const decision = judge(
     rule({policy: 'newestGreen'}),
     facts(['r2', 'r1'], ['gate r1 success'], {candidates}),
   )
@@ -196,10 +177,10 @@ test('a candidate that does not contain the target is passed over', (t) => {
 })
 
 test('each newer candidate has its excuse', (t) => {
-  const running = [{builder: 'gate', revision: 'r4'}]
-  const decision = judgeFastForward(
+  const open = [{builder: 'gate', revision: 'r4', state: 'running'}] as const
+  const decision = judge(
     rule({policy: 'newestGreen'}),
-    facts(['r4', 'r3', 'r2', 'r1'], ['gate r1 success', 'gate r2 failure', 'gate r3 warnings'], {running}),
+    facts(['r4', 'r3', 'r2', 'r1'], ['gate r1 success', 'gate r2 failure', 'gate r3 warnings'], {open}),
   )
   t.is(decision.candidate, 'r1')
   t.deepEqual(
@@ -213,14 +194,20 @@ test('each newer candidate has its excuse', (t) => {
 })
 
 test('a carry merges what is missing, and is silent about the conflict it already met', (t) => {
-  const tips = {fromTip: 's2', toTip: 'd1', relation: 'diverged'} as const
-  t.like(judgeMerge(carry, {...tips, conflict: null}), {verdict: 'promote', candidate: 's2'})
-  t.is(judgeMerge(carry, {...tips, relation: 'ahead', conflict: null}).verdict, 'promote')
-  t.is(judgeMerge(carry, {...tips, relation: 'behind', conflict: null}).verdict, 'current')
-  t.is(judgeMerge(carry, {...tips, relation: 'unrelated', conflict: null}).verdict, 'refuse')
-  const conflict = {fromTip: 's2', toTip: 'd1', files: ['a', 'b']}
-  t.like(judgeMerge(carry, {...tips, conflict}), {verdict: 'wait', reasons: ['still conflicting: a, b']})
-  t.is(judgeMerge(carry, {...tips, toTip: 'd2', conflict}).verdict, 'promote')
+  const tips = {
+    fromTip: 's2',
+    toTip: 'd1',
+    relation: 'diverged',
+    candidates: [{revision: 's2', descends: false}],
+  } as const
+  const on = (over: Partial<Facts>) => judge(carry, factsAbout({...tips, ...over}))
+  t.like(on({}), {verdict: 'promote', candidate: 's2'})
+  t.is(on({relation: 'ahead'}).verdict, 'promote')
+  t.is(on({relation: 'behind'}).verdict, 'current')
+  t.is(on({relation: 'unrelated'}).verdict, 'refuse')
+  const conflict = {candidate: 's2', toTip: 'd1', files: ['a', 'b']}
+  t.like(on({conflict}), {verdict: 'wait', reasons: ['still conflicting: a, b']})
+  t.is(on({toTip: 'd2', conflict}).verdict, 'promote')
 })
 
 test('copies run before carries, and feeders before what they feed', (t) => {
@@ -302,7 +289,7 @@ const judgeAll = (
   },
   finished: Finished[],
 ) =>
-  judgeFastForward(
+  judge(
     rule(green),
     facts(
       line,

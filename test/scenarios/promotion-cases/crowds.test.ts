@@ -1,0 +1,77 @@
+// Numbered case 45: many branches, a long way behind, many builders. What grows is the work of one look, not its questions.
+import type {Store} from '../../../master/world/store/store.ts'
+import {runPromotions} from '../../../master/flow/promotions.ts'
+import {eachDatabase} from '../../support/database.ts'
+import {
+  addBuild,
+  builderNamed,
+  configOf,
+  fastForward,
+  greenOf,
+  openWorld,
+  stateDirectory,
+} from '../../support/promoting.ts'
+import {MeddledGit} from '../../support/promotion-scene.ts'
+import {Repository} from '../../support/repository.ts'
+
+/** A store that counts what it is asked. */
+function counting(store: Store): {store: Store; queries: () => number} {
+  let queries = 0
+  const counted = new Proxy(store, {
+    get: (target, key) => {
+      const value: unknown = Reflect.get(target, key, target)
+      if (key === 'query')
+        return async (...asked: Parameters<Store['query']>) => {
+          queries += 1
+          return await target.query(...asked)
+        }
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
+  })
+  return {store: counted, queries: () => queries}
+}
+
+eachDatabase(
+  'case 45: fifty branches, 10,000 commits and 200 builders are asked about in as many queries as one, after one fetch',
+  async (t, store) => {
+    const repository = await Repository.make(t)
+    const commits = await repository.commits('main', 10_000)
+    const [oldest = '', newest = ''] = [commits[0], commits.at(-1)]
+    const names = Array.from({length: 50}, (_, n) => `stable-${String(n)}`)
+    await repository.push('main', ...names.map((name) => `${oldest}:refs/heads/${name}`))
+    const builders = Array.from({length: 200}, (_, n) => `b${String(n)}`)
+    const rules = names.map((name, n) =>
+      fastForward({
+        name,
+        to: name,
+        // The last builder of each is red on the newest commit, and says so; nothing is promoted.
+        green: greenOf({policy: 'newestGreen', builders: builders.slice(n * 4, n * 4 + 4)}),
+      }),
+    )
+    for (const builder of builders)
+      await addBuild(store, newest, Number(builder.slice(1)) % 4 === 3 ? 'failure' : 'success', {builder})
+    const look = async (count: number) => {
+      const git = new MeddledGit({stateDir: await stateDirectory(t), secret: async () => ''})
+      const world = await openWorld(t, store, {git})
+      const counted = counting(store)
+      const config = {
+        ...configOf([repository.source()], rules.slice(0, count)),
+        builders: builders.map(builderNamed),
+      }
+      const reports = await runPromotions({...world, store: counted.store}, config, {
+        actor: 'ann',
+        dryRun: true,
+      })
+      return {reports, queries: counted.queries(), fetches: git.fetches}
+    }
+    const one = await look(1)
+    const all = await look(50)
+    t.is(all.queries, one.queries)
+    t.deepEqual([one.fetches, all.fetches], [1, 1])
+    t.is(all.reports.length, 50)
+    for (const {verdict, lag, reasons} of all.reports) {
+      t.deepEqual([verdict, lag.commits], ['wait', 9_999])
+      t.regex(reasons.join(), /b\d+ #1: failed/)
+    }
+  },
+)
