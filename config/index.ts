@@ -100,15 +100,15 @@ export const merge = (options: Options<typeof mergeKind>): Input<typeof mergeKin
   ...options,
 })
 
-/** A reporter that sends mail. */
-export const mailReporter = (options: Options<typeof mailReporterKind>): Input<typeof mailReporterKind> => ({
-  kind: 'mail',
-  ...options,
-})
-
 /** A promotion that tests the merge of two branches before it lands. */
 export const gate = (options: Options<typeof gateKind>): Input<typeof gateKind> => ({
   kind: 'gate',
+  ...options,
+})
+
+/** A reporter that sends mail. */
+export const mailReporter = (options: Options<typeof mailReporterKind>): Input<typeof mailReporterKind> => ({
+  kind: 'mail',
   ...options,
 })
 

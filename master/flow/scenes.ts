@@ -105,7 +105,7 @@ export function askFor(ground: LookGround, rule: PromotionRule, scene: Scene, to
       ? gate
         ? [gate.commit, ...(gate.isSameTree ? [gate.candidate] : [])]
         : []
-      : (scene.lineage?.candidates.map(({revision}) => revision) ?? [])
+      : (scene.lineage?.line ?? [])
   return askOf(
     {...rule, green: rule.green},
     [source.name, source.url],

@@ -279,6 +279,8 @@ export const promotionShape = z.object({
   checkedAt: time.nullable(),
   /** What people have said to it that is in force. */
   controls: z.array(controlShape),
+  /** Who must approve first; null for nobody. */
+  approvals: z.object({count: z.int(), role: z.enum(['developer', 'operator', 'admin'])}).nullable(),
   /** When its freeze is over; null when none holds, or it is lifted. */
   frozenUntil: time.nullable(),
 })
@@ -306,24 +308,6 @@ export const decisionShape = z.object({
   settledAt: time.nullable(),
 })
 export type Decision = z.infer<typeof decisionShape>
-
-/** What a reporter was to tell. `recipients` are those of a mail; `error` is the last thing the other side said. */
-export const reportShape = z.object({
-  id,
-  reporter: z.string(),
-  event: z.string(),
-  title: z.string(),
-  link: z.string().nullable(),
-  at: time.nullable(),
-  recipients: z.array(z.string()),
-  state: z.enum(['waiting', 'sent', 'givenUp']),
-  tries: z.int(),
-  error: z.string().nullable(),
-  nextAt: time.nullable(),
-  sentAt: time.nullable(),
-  givenUpAt: time.nullable(),
-})
-export type Report = z.infer<typeof reportShape>
 
 /** A decision with what it was made on. */
 export const decisionWithBasisShape = decisionShape.extend({
@@ -395,7 +379,7 @@ export const rollbackPlanShape = z.object({
   to: z.string(),
   promotion: id,
   commits: z.int(),
-  leaving: z.array(z.string()),
+  leaving: z.array(z.object({revision: z.string(), subject: z.string().nullable()})),
   holds: z.array(z.string()),
   warnings: z.array(z.string()),
 })
@@ -407,6 +391,24 @@ export const rolledBackShape = z.object({
   error: z.string().nullable(),
 })
 export type RolledBack = z.infer<typeof rolledBackShape>
+
+/** What a reporter was to tell. `recipients` are those of a mail; `error` is the last thing the other side said. */
+export const reportShape = z.object({
+  id,
+  reporter: z.string(),
+  event: z.string(),
+  title: z.string(),
+  link: z.string().nullable(),
+  at: time.nullable(),
+  recipients: z.array(z.string()),
+  state: z.enum(['waiting', 'sent', 'givenUp']),
+  tries: z.int(),
+  error: z.string().nullable(),
+  nextAt: time.nullable(),
+  sentAt: time.nullable(),
+  givenUpAt: time.nullable(),
+})
+export type Report = z.infer<typeof reportShape>
 
 export const artifactShape = z.object({
   id,

@@ -3,16 +3,17 @@ import type {Gate} from '../../../config/config.ts'
 import type {Candidate, Decision, Evidence, Excuse, Facts, GateCommit, Order} from './facts.ts'
 import {plain, shortName} from './facts.ts'
 import {requiredBuilders, tally} from './greens.ts'
-import {holds, soonest, stillConflicting, timeWords, unapproved, veto} from './words.ts'
+import {holds, soonest, stillConflicting, timeWords, unapproved, vetoes} from './words.ts'
 
 /** Judges a rule whose merges are tested before they land. */
 export function judgeGate(rule: Gate, facts: Facts): Decision {
   const gates = requiredBuilders(rule.green, facts.now)
   if (gates.length === 0) return plain('refuse', 'no builders are required: nothing would be proven')
   if (rule.green.accept.length === 0) return plain('refuse', 'no result counts as green')
-  const open = facts.candidates.filter((candidate) => veto(rule, facts, candidate) === null)
+  const veto = vetoes(rule, facts)
+  const open = facts.candidates.filter((candidate) => veto(candidate) === null)
   const {gate} = facts
-  const excuses = excusesOf(rule, facts, gate)
+  const excuses = excusesOf(veto, facts, gate)
   const evidence = (builds: Evidence['builds'] = []): Evidence => ({
     policy: 'gate',
     accept: rule.green.accept,
@@ -95,11 +96,15 @@ function nextAfterRed(
   return tried.find(({revision}) => !tested.has(revision)) ?? null
 }
 
-const excusesOf = (rule: Gate, facts: Facts, gate: GateCommit | null): Excuse[] => {
+const excusesOf = (
+  veto: (candidate: Candidate) => string | null,
+  facts: Facts,
+  gate: GateCommit | null,
+): Excuse[] => {
   const at = facts.candidates.findIndex(({revision}) => revision === gate?.candidate)
   return facts.candidates.slice(0, at === -1 ? 20 : Math.min(at, 20)).map((candidate) => ({
     revision: candidate.revision,
-    because: veto(rule, facts, candidate) ?? 'it came after the merge that is under test',
+    because: veto(candidate) ?? 'it came after the merge that is under test',
   }))
 }
 

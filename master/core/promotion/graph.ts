@@ -20,6 +20,8 @@ export interface Lineage {
   readonly relation: Relation
   /** The first-parent line of `from`, newest first. */
   readonly candidates: readonly Candidate[]
+  /** The same commits' names alone. */
+  readonly line: readonly string[]
   /** Of each commit that only `from` has: the oldest candidate that holds it. */
   readonly since: ReadonlyMap<string, string>
   /** Commits that only `to` has. */
@@ -48,6 +50,7 @@ export function lineageOf(from: string, to: string, listed: readonly Listed[]): 
       listed.some(({side}) => side === 'base'),
     ),
     candidates: line.map(({revision}) => ({revision, descends: descending.has(revision)})),
+    line: line.map(({revision}) => revision),
     since: arrivals(line, ours),
     beyond,
     isOnlyMerges: [...ours.values()].every(({parents}) => parents.length > 1),

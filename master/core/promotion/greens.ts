@@ -41,43 +41,67 @@ export function fault(green: Green, build: GateBuild): string | null {
 
 /** Tells how each commit stands with the gates. */
 export function tally(green: Green, gates: readonly string[], facts: Facts): (revision: string) => Standing {
-  const built = new Map(facts.builds.map((build) => [`${build.builder}\n${build.revision}`, build]))
-  const open = new Map<string, OpenBuild>()
-  // One that is under way says more than one that ended without a verdict.
-  for (const build of facts.open) {
-    const key = `${build.builder}\n${build.revision}`
-    if (!isUnderWay(open.get(key))) open.set(key, build)
+  const built = byRevision(facts.builds)
+  const open = byRevision(facts.open)
+  // Most commits of a long line have no build at all.
+  const unbuilt: Standing = {
+    standing: 'open',
+    because: gates.map((gate) => `${gate} ${openWords(undefined)}`).join(', '),
+    missing: gates,
+    isUnderWay: false,
   }
   return (revision) => {
-    const greens: GateBuild[] = []
-    const words: string[] = []
-    const missing: string[] = []
-    let isRed = false
-    let underWay = false
-    for (const gate of gates) {
-      const build = built.get(`${gate}\n${revision}`)
-      const other = open.get(`${gate}\n${revision}`)
-      underWay ||= isUnderWay(other)
-      const wrong = build ? fault(green, build) : null
-      if (build && wrong === null) greens.push(build)
-      else if (build) words.push(`${gate} #${String(build.number)}: ${wrong ?? ''}`)
-      else words.push(`${gate} ${openWords(other)}`)
-      isRed ||= build !== undefined && wrong !== null
-      if (!build && !isUnderWay(other)) missing.push(gate)
-    }
-    const besides = new Set(greens.map(({beside}) => beside))
-    if (words.length === 0 && besides.size > 1)
-      words.push(
-        `its builds were made with different revisions of other repositories: ${besideWords(greens)}`,
-      )
-    if (words.length === 0)
-      return {
-        standing: 'green',
-        builds: greens,
-        since: Math.max(...greens.map(({finishedAt}) => finishedAt)),
-      }
-    return {standing: isRed ? 'red' : 'open', because: words.join(', '), missing, isUnderWay: underWay}
+    const [builds, others] = [built.get(revision), open.get(revision)]
+    return builds || others ? standing(green, gates, builds ?? [], others ?? []) : unbuilt
   }
+}
+
+function byRevision<B extends {readonly revision: string}>(
+  builds: readonly B[],
+): ReadonlyMap<string, readonly B[]> {
+  const found = new Map<string, B[]>()
+  for (const build of builds) {
+    const group = found.get(build.revision)
+    if (group) group.push(build)
+    else found.set(build.revision, [build])
+  }
+  return found
+}
+
+function standing(
+  green: Green,
+  gates: readonly string[],
+  builds: readonly GateBuild[],
+  others: readonly OpenBuild[],
+): Standing {
+  const greens: GateBuild[] = []
+  const words: string[] = []
+  const missing: string[] = []
+  let isRed = false
+  let underWay = false
+  for (const gate of gates) {
+    const build = builds.findLast(({builder}) => builder === gate)
+    const open = others.filter(({builder}) => builder === gate)
+    // One that is under way says more than one that ended without a verdict.
+    const other = open.find(isUnderWay) ?? open.at(-1)
+    underWay ||= isUnderWay(other)
+    const wrong = build ? fault(green, build) : null
+    if (build && wrong === null) greens.push(build)
+    else if (build) words.push(`${gate} #${String(build.number)}: ${wrong ?? ''}`)
+    else words.push(`${gate} ${openWords(other)}`)
+    isRed ||= build !== undefined && wrong !== null
+    if (!build && !isUnderWay(other)) missing.push(gate)
+  }
+  const besides = new Set(greens.map(({beside}) => beside))
+  if (words.length === 0 && besides.size > 1)
+    words.push(`its builds were made with different revisions of other repositories: ${besideWords(greens)}`)
+  if (words.length === 0)
+    return {
+      standing: 'green',
+      builds: greens,
+      since: Math.max(...greens.map(({finishedAt}) => finishedAt)),
+    }
+  return {standing: isRed ? 'red' : 'open', because: words.join(', '), missing, isUnderWay: underWay}
 }
 
 const isUnderWay = (build: OpenBuild | undefined) => build?.state === 'running' || build?.state === 'waiting'

@@ -6,7 +6,7 @@ import {plain, shortName} from './facts.ts'
 import {judgeGate} from './gate.ts'
 import {blockers, requiredBuilders, tally} from './greens.ts'
 import type {Blessed, Standing} from './greens.ts'
-import {holds, soonest, stillConflicting, timeWords, unapproved, veto} from './words.ts'
+import {holds, soonest, stillConflicting, timeWords, unapproved, vetoes} from './words.ts'
 
 const excusesMax = 20
 
@@ -59,7 +59,7 @@ function judgeLine(rule: FastForward | Merge, green: Green, facts: Facts): Decis
     origins: green.origins,
     builds: standing && !blocks ? standing.builds : [],
     newest: facts.newest,
-    excuses: line.excuses.slice(0, excusesMax),
+    excuses: line.excuses,
     flaky: standing ? flaky(standing) : [],
   }
   const stops = holds(rule, facts)
@@ -123,14 +123,15 @@ function walk(
   const excuses: Excuse[] = []
   const ends: number[] = []
   const seen: Line['seen'][number][] = []
+  const veto = vetoes(rule, facts)
   let patient: string | null = null
   let isAwaited = false
   for (const candidate of facts.candidates) {
     const {revision} = candidate
     const standing = stand(revision)
     const lacks = rule.kind === 'fastForward' && !candidate.descends
-    const against = lacks ? `it does not contain all of ${rule.to}` : veto(rule, facts, candidate)
-    seen.push({candidate, standing, isOpen: against === null})
+    const against = lacks ? `it does not contain all of ${rule.to}` : veto(candidate)
+    if (green.fillIn) seen.push({candidate, standing, isOpen: against === null})
     let because = against
     if (because === null && standing.standing !== 'green') because = standing.because
     if (because === null && standing.standing === 'green') {
@@ -144,7 +145,7 @@ function walk(
       if (because === null) return {chosen: revision, standing, patient, excuses, ends, seen}
     }
     if (green.running === 'wait' && standing.standing === 'open' && standing.isUnderWay) isAwaited = true
-    excuses.push({revision, because: because ?? ''})
+    if (excuses.length < excusesMax) excuses.push({revision, because: because ?? ''})
   }
   return {chosen: null, standing: null, patient, excuses, ends, seen}
 }
@@ -168,14 +169,15 @@ function orders(green: Green, facts: Facts, line: Line, chosen: string | null): 
 function judgeCarry(rule: Merge, facts: Facts): Decision {
   const excuses: Excuse[] = []
   let chosen: string | null = null
+  const veto = vetoes(rule, facts)
   for (const candidate of facts.candidates) {
     const {revision} = candidate
-    const because = veto(rule, facts, candidate) ?? unapproved(rule, facts, revision)
+    const because = veto(candidate) ?? unapproved(rule, facts, revision)
     if (because === null) chosen = revision
     if (because === null) break
-    excuses.push({revision, because})
+    if (excuses.length < excusesMax) excuses.push({revision, because})
   }
-  const evidence: Evidence = {...none, excuses: excuses.slice(0, excusesMax)}
+  const evidence: Evidence = {...none, excuses}
   const stops = holds(rule, facts)
   const quiet = {...plain('wait'), evidence, lookAt: soonest(facts, null, [], stops.ends)}
   if (chosen === null) {

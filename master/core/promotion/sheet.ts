@@ -63,8 +63,8 @@ export function sheetOf(
   stored: readonly StoredBuild[],
   newest: readonly (StoredBuild & {readonly rule: string})[],
 ): Pick<Facts, 'newest' | 'builds' | 'open'> {
-  const wanted = new Set(ask.revisions)
-  const counting = stored.filter((build) => wanted.has(build.revision) && counts(ask, build))
+  const wanted = setOf(ask.revisions)
+  const counting = stored.filter((build) => counts(ask, build) && wanted.has(build.revision))
   const byKey = new Map<string, StoredBuild[]>()
   for (const build of counting) {
     const key = `${build.builder}\n${build.revision}`
@@ -96,6 +96,14 @@ export function sheetOf(
     builds,
     open,
   }
+}
+
+const sets = new WeakMap<readonly string[], ReadonlySet<string>>()
+/** Many rules ask about one line. */
+function setOf(revisions: readonly string[]): ReadonlySet<string> {
+  const set = sets.get(revisions) ?? new Set(revisions)
+  sets.set(revisions, set)
+  return set
 }
 
 const counts = (ask: GateAsk, build: StoredBuild) =>

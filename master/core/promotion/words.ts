@@ -35,37 +35,42 @@ export function holds(rule: PromotionRule, facts: Facts): {reasons: string[]; en
   }
 }
 
-/** Why a candidate may not be promoted although it is green; null when it may. */
-export function veto(rule: PromotionRule, facts: Facts, candidate: Candidate): string | null {
+/** Tells why a candidate may not be promoted although it is green; null when it may. */
+export function vetoes(rule: PromotionRule, facts: Facts): (candidate: Candidate) => string | null {
   const standing = inForce(facts.controls, facts.now)
-  if (standing.some(({kind, revision}) => kind === 'allowance' && revision === candidate.revision))
-    return null
-  const places = placesOf(facts)
-  const at = places.get(candidate.revision) ?? 0
-  const holdsIt = (since: string | null) => since !== null && at <= (places.get(since) ?? -1)
-  for (const {kind, revision, since, isExact, by, reason} of standing) {
-    if (kind !== 'denial' || revision === null) continue
-    if (revision === candidate.revision) return `denied by ${by}: ${reason}`
-    const isTakenBack = facts.reverts.some(({reverted, until}) => reverted === revision && holdsIt(until))
-    if (!isExact && holdsIt(since) && !isTakenBack)
-      return `it holds ${shortName(revision)}, which ${by} denied: ${reason}`
+  const denials = standing.filter(({kind}) => kind === 'denial')
+  const reverts = rule.reverts === 'ignore' ? [] : facts.reverts
+  if (denials.length === 0 && reverts.length === 0) return () => null
+  const allowed = new Set(standing.filter(({kind}) => kind === 'allowance').map(({revision}) => revision))
+  // The newest stands at 0, and a candidate holds what an older or the same one has brought.
+  const places = new Map(facts.candidates.map(({revision}, at) => [revision, at]))
+  return (candidate) => {
+    if (allowed.has(candidate.revision)) return null
+    const at = places.get(candidate.revision) ?? 0
+    const holdsIt = (since: string | null) => since !== null && at <= (places.get(since) ?? -1)
+    for (const denial of denials) {
+      const because = denied(denial, candidate, facts, holdsIt)
+      if (because !== null) return because
+    }
+    const taken = reverts.find(({since, until}) => holdsIt(since) && !holdsIt(until))
+    return taken
+      ? `it holds ${shortName(taken.reverted)}, which ${shortName(taken.by)} reverts on ${rule.from}`
+      : null
   }
-  if (rule.reverts === 'ignore') return null
-  const taken = facts.reverts.find(({since, until}) => holdsIt(since) && !holdsIt(until))
-  if (taken)
-    return `it holds ${shortName(taken.reverted)}, which ${shortName(taken.by)} reverts on ${rule.from}`
-  return null
 }
 
-const positions = new WeakMap<Facts, ReadonlyMap<string, number>>()
-/** Where each candidate stands on the line, the newest at 0. */
-function placesOf(facts: Facts): ReadonlyMap<string, number> {
-  let made = positions.get(facts)
-  if (!made) {
-    made = new Map(facts.candidates.map(({revision}, at) => [revision, at]))
-    positions.set(facts, made)
-  }
-  return made
+function denied(
+  {revision, since, isExact, by, reason}: Control,
+  candidate: Candidate,
+  {reverts}: Facts,
+  holdsIt: (since: string | null) => boolean,
+): string | null {
+  if (revision === null) return null
+  if (revision === candidate.revision) return `denied by ${by}: ${reason}`
+  const isTakenBack = reverts.some(({reverted, until}) => reverted === revision && holdsIt(until))
+  return !isExact && holdsIt(since) && !isTakenBack
+    ? `it holds ${shortName(revision)}, which ${by} denied: ${reason}`
+    : null
 }
 
 /** What is missing of the approvals that a revision needs; null when nothing is. An approval goes to no other revision. */

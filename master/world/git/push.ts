@@ -21,7 +21,9 @@ export function classifyPush(answer: GitAnswer): PushOutcome {
   // A hook may print anything, also words that look like a race: the reason in the rejection comes first. An atomic
   // push that fails at the server's locks says why only in its messages.
   const rejection = rejections(answer.out).join('\n')
-  if (/hook declined|protected branch|prohibited/i.test(rejection)) return {outcome: 'refused', because}
+  // A server's own word on going back is its rule; git's word before it asked is a race.
+  if (/hook declined|protected branch|prohibited|remote rejected\] \(non-fast-forward/i.test(rejection))
+    return {outcome: 'refused', because}
   const words = /^$|atomic/i.test(rejection) ? `${rejection}\n${answer.err}` : rejection
   if (racedWords.test(words)) return {outcome: 'raced', because}
   if (faultKind(answer) === 'auth') return {outcome: 'auth', because}

@@ -54,7 +54,7 @@ export async function readEvidence(
          AND (a.properties = '{}' OR b.properties @> a.properties)
        ORDER BY b.finished_at DESC, b.id DESC LIMIT 1) AS n`,
     [
-      unique(asks.flatMap(({revisions}) => revisions)),
+      unique([...new Set(asks.map(({revisions}) => revisions))].flat()),
       unique(asks.flatMap((ask) => ask.builders)),
       unique(asks.flatMap(({repositories}) => repositories)),
       JSON.stringify(asks.map(({revisions: _revisions, branches: _branches, ...ask}) => ask)),

@@ -33,9 +33,9 @@ GET /api/v1/promotions/:rule/controls read
 GET /api/v1/promotions/:rule/decisions/:id read
 GET /api/v1/promotions/:rule/excuses read
 GET /api/v1/promotions/:rule/history read
-GET /api/v1/reports developer
 GET /api/v1/promotions/:rule/picture read
 GET /api/v1/promotions/:rule/rollback operator
+GET /api/v1/reports developer
 GET /api/v1/requests read
 GET /api/v1/requests/:id read
 GET /api/v1/schedulers read
@@ -67,8 +67,8 @@ POST /api/v1/promotions/:rule/hold operator
 POST /api/v1/promotions/:rule/release operator
 POST /api/v1/promotions/:rule/rollback operator
 POST /api/v1/promotions/:rule/run operator
-POST /api/v1/reports/:id/again operator
 POST /api/v1/promotions/:rule/unfreeze admin
+POST /api/v1/reports/:id/again operator
 POST /api/v1/requests/:id/cancel developer
 POST /api/v1/schedulers/:name/force developer
 POST /api/v1/session open

@@ -135,7 +135,7 @@ export const promotionGuards: readonly Guard[] = [
     file: greens,
     changes: [
       {
-        text: '      else words.push(`${gate} ${openWords(other)}`)',
+        text: "    else words.push(`${gate} ${openWords(other)}`)",
         instead: '      else void openWords(other)',
       },
     ],

@@ -7,7 +7,7 @@ import {
   soonest,
   timeWords,
   unapproved,
-  veto,
+  vetoes,
 } from '../../../../master/core/promotion/words.ts'
 import {control, factsAbout} from '../../../support/judging.ts'
 import {fastForward, greenOf} from '../../../support/promoting.ts'
@@ -37,7 +37,7 @@ test('of all that time will change, the soonest is looked for, and nothing that 
 
 test('a rule without approvals asks nobody, and without words vetoes nothing', (t) => {
   t.is(unapproved(fastForward(), factsAbout({}), 'r1'), null)
-  t.is(veto(fastForward(), factsAbout({}), {revision: 'r1', descends: true}), null)
+  t.is(vetoes(fastForward(), factsAbout({}))({revision: 'r1', descends: true}), null)
 })
 
 test('moments and files are said shortly', (t) => {
