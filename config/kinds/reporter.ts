@@ -39,7 +39,7 @@ export const reporterOptions = (usual: readonly ReportEvent[]) => ({
     .describe(
       'What to report. Of builds: `started`, `finished`, `success` (also with warnings), `failure` (also an exception), ' +
         '`problem` (from good to bad), `fixed` (from bad to good). Of promotions: `promoted`, `carried` (by a merge), ' +
-        '`conflict` (once for two tips, then once a day), `resolved`, `diverged`, `refused` (by the server), `held`, `released`.',
+        '`conflict` (once for two tips, then once a day), `resolved`, `diverged`, `refused` (by the server, or because somebody must look), `held`, `released`.',
     ),
   builders: list(thingName(), 'builders')
     .prefault([])

@@ -163,10 +163,7 @@ export function promotionLetter(mark: Postmark, news: PromotionNews): Letter {
       ...(conflict ? block(filesBlock(files)) : []),
       ...block([
         ...said('Rule', rule),
-        ...said(
-          'From',
-          from === null ? null : `${from} ${short(conflict || revision === null ? fromTip : revision)}`,
-        ),
+        ...said('From', from === null ? null : `${from} ${short(revision ?? fromTip)}`),
         ...said(
           'To',
           to === null
@@ -178,7 +175,7 @@ export function promotionLetter(mark: Postmark, news: PromotionNews): Letter {
     ],
     fields: [
       ...field('Rule', rule),
-      ...field('From', from === null ? null : `${from} ${short(conflict ? fromTip : (revision ?? fromTip))}`),
+      ...field('From', from === null ? null : `${from} ${short(revision ?? fromTip)}`),
       ...field('To', to),
       ...(conflict ? field('Files', files.slice(0, filesShown).join(', ')) : []),
       ...(conflict
@@ -224,6 +221,7 @@ function promotionWords(event: ReportEvent, news: PromotionNews): Words {
   const {rule, reason, by, error, since} = news
   const [from, to] = [oneLine(news.from ?? 'its source'), oneLine(news.to ?? `the target of ${rule}`)]
   const because = (given: string | null) => (given === null || given === '' ? '' : `: ${oneLine(given)}`)
+  const carried = news.revision ?? news.fromTip
   const byWhom = by === null ? '' : ` by ${oneLine(by)}`
   switch (event) {
     case 'promoted': {
@@ -244,9 +242,9 @@ function promotionWords(event: ReportEvent, news: PromotionNews): Words {
       return {
         title: `${since === null ? '' : 'still: '}${from} does not merge into ${to}`,
         text: [
-          `Merging ${from} ${short(news.fromTip)} into ${to} ${short(news.toTip)} meets a conflict in ${plural(news.files.length, 'file')}; ${to} was left as it is.`,
+          `Merging ${from} ${short(carried)} into ${to} ${short(news.toTip)} meets a conflict in ${plural(news.files.length, 'file')}; ${to} was left as it is.`,
           ...(since === null ? [] : [`It has stood since ${since.slice(0, 16).replace('T', ' ')} UTC.`]),
-          `Somebody has to merge ${short(news.fromTip)} into ${to} by hand and push that. Until then nothing of ${from} is carried there.`,
+          `Somebody has to merge ${short(carried)} into ${to} by hand and push that. Until then nothing of ${from} is carried there.`,
         ],
         tone: 'bad',
       }
@@ -267,8 +265,8 @@ function promotionWords(event: ReportEvent, news: PromotionNews): Words {
       }
     case 'refused':
       return {
-        title: `the server refused to move ${to}`,
-        text: [`The server refused the promotion of ${from} to ${to}${because(error)}.`],
+        title: `promoting ${from} to ${to} was refused`,
+        text: [`${to} was not moved: the promotion of ${from} was refused${because(error)}.`],
         tone: 'bad',
       }
     case 'held':

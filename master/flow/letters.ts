@@ -118,9 +118,10 @@ function ofPromotion(
 }
 
 /** What may happen again and is told once: a conflict of two tips, and that one decision's was resolved. */
-function matterOf({type, data}: StoredEvent, {rule, fromTip, toTip}: PromotionNews): string | null {
-  if (type === 'promotion.conflict' && fromTip !== null && toTip !== null)
-    return `conflict ${rule} ${fromTip} ${toTip}`
+function matterOf({type, data}: StoredEvent, {rule, revision, fromTip, toTip}: PromotionNews): string | null {
+  const carried = revision ?? fromTip
+  if (type === 'promotion.conflict' && carried !== null && toTip !== null)
+    return `conflict ${rule} ${carried} ${toTip}`
   if ((type === 'promotion.resolved' || type === 'promotion.diverged') && typeof data.promotion === 'string')
     return `${type} ${rule} ${data.promotion}`
   return null

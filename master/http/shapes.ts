@@ -31,8 +31,13 @@ export const buildShape = z.object({
   /** Where it ran: `host`, or `container (docker 20.10.24, image hello)`. */
   executor: z.string().nullable(),
   sourceStamps: z.array(sourceStampShape),
-  gotRevision: z.string().nullable(),
-  origin: originShape,
+  /** The first source stamp's: the name of a git source, or an address. */
+  repository: z.string().nullable(),
+  branch: z.string().nullable(),
+  gotRevision: z.string().nullable().describe('The commit that was checked out: what was tested.'),
+  origin: originShape.describe(
+    'Who asked for it: only what schedulers asked for is sure to be of its branch.',
+  ),
   reason: z.string(),
   properties: z.record(z.string(), propertyShape),
   cancelled: z.object({by: z.string(), reason: z.string(), at: time}).nullable(),

@@ -33,13 +33,13 @@ export class MailRefused extends Error {
   override readonly name = 'MailRefused'
 }
 
-/** The longest that sending may take, in milliseconds: servers may keep a client waiting on purpose. */
-export const mailWithinMs = 240_000
+/** The longest that sending may take, in milliseconds: servers may keep a client waiting on purpose, and other letters wait too. */
+export const mailWithinMs = 120_000
 const timeouts = {
-  dnsTimeout: 15_000,
-  connectionTimeout: 30_000,
-  greetingTimeout: 60_000,
-  socketTimeout: 120_000,
+  dnsTimeout: 10_000,
+  connectionTimeout: 10_000,
+  greetingTimeout: 30_000,
+  socketTimeout: 100_000,
 }
 
 /** Sends a mail. Throws MailRefused when it will never be taken, any other Error when it may be tried again. */

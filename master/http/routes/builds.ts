@@ -3,7 +3,13 @@ import {z} from 'zod'
 import {resultShape} from '../../../worker/protocol/results.ts'
 import {audit} from '../../world/store/audit.ts'
 import {submitBuildset, type Origin} from '../../world/store/buildsets.ts'
-import {listBuilds, readBuild, readBuildByNumber, readSteps} from '../../world/store/views/builds.ts'
+import {
+  listBuilds,
+  listFinished,
+  readBuild,
+  readBuildByNumber,
+  readSteps,
+} from '../../world/store/views/builds.ts'
 import {
   cancelBuild,
   readRebuildBasis,
@@ -12,9 +18,9 @@ import {
 } from '../../world/store/wishes.ts'
 import {actorOf} from '../access.ts'
 import {notFound, Refusal} from '../refusals.ts'
-import {buildShape, list, stepShape, submittedShape} from '../shapes.ts'
+import {buildShape, list, originShape, stepShape, submittedShape} from '../shapes.ts'
 import type {Api, RouteNeeds} from './index.ts'
-import {idParams, page, pageQuery, reasonBody} from './questions.ts'
+import {idParams, nameParams, page, pageQuery, reasonBody} from './questions.ts'
 
 export function buildRoutes(api: Api, needs: RouteNeeds): void {
   api.get(
@@ -43,6 +49,40 @@ export function buildRoutes(api: Api, needs: RouteNeeds): void {
       const build = await readBuild(needs.store, params.id)
       if (!build) throw notFound('build', params.id)
       return build
+    },
+  )
+  api.get(
+    '/builders/:name/builds',
+    {
+      config: {policy: 'read'},
+      schema: {
+        summary: 'The builds of a builder, newest first',
+        description:
+          'With `state=finished` the one that finished last comes first, which is the order a promotion goes by; else the one that was made last. ' +
+          '`gotRevision` is the commit that was tested. Follow `next` as `cursor` for older ones.',
+        params: nameParams,
+        querystring: pageQuery.extend({
+          state: z.enum(['pending', 'running', 'finished']).optional(),
+          branch: z.string().optional(),
+          revision: z.string().optional(),
+          result: resultShape.optional(),
+          origin: originShape.optional(),
+        }),
+        response: {200: list(buildShape)},
+      },
+    },
+    async ({params, query}) => {
+      const filter = {...query, builder: params.name}
+      const found = page(
+        query.state === 'finished'
+          ? await listFinished(needs.store, filter, query)
+          : await listBuilds(needs.store, filter, query),
+      )
+      const isKnown = needs.settings().config.builders.some(({name}) => name === params.name)
+      const isEmpty = found.items.length === 0 && query.cursor === null
+      if (isEmpty && !isKnown && !(await readBuildByNumber(needs.store, params.name, 1)))
+        throw notFound('builder', params.name)
+      return found
     },
   )
   api.get(

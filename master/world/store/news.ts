@@ -108,17 +108,15 @@ export async function remindOfConflicts(tx: Sql, rules: readonly string[]): Prom
     files: unknown
     authors: unknown
   }>(
-    `SELECT p.id, r.rule, p.since, coalesce(e.data->'files', p.files) AS files, e.data->'authors' AS authors
-     FROM unnest($1::text[]) AS r (rule)
-     CROSS JOIN LATERAL (
-       SELECT id, state, decided_at, evidence->'files' AS files, to_char(decided_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS since
-       FROM promotions WHERE promotions.rule = r.rule ORDER BY id DESC LIMIT 1) p
+    `SELECT p.id, p.rule, to_char(p.decided_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS since,
+            coalesce(e.data->'files', p.evidence->'files') AS files, e.data->'authors' AS authors
+     FROM (SELECT DISTINCT ON (rule) * FROM promotions WHERE rule = ANY($1::text[]) AND state = 'conflict' AND resolved_at IS NULL
+           ORDER BY rule, id DESC) p
      LEFT JOIN LATERAL (
        SELECT data FROM events WHERE type = 'promotion.conflict' AND data->>'promotion' = p.id::text ORDER BY id DESC LIMIT 1) e ON true
-     WHERE p.state = 'conflict' AND p.decided_at < now() - interval '1 day'
-       AND NOT EXISTS (SELECT 1 FROM events WHERE type = 'promotion.reminder' AND data->>'rule' = r.rule AND at > now() - interval '1 day')
-       AND NOT EXISTS (SELECT 1 FROM events WHERE type = 'promotion.resolved' AND data->>'rule' = r.rule AND at >= p.decided_at)
-     ORDER BY r.rule`,
+     WHERE p.decided_at < now() - interval '1 day'
+       AND NOT EXISTS (SELECT 1 FROM events WHERE type = 'promotion.reminder' AND data->>'rule' = p.rule AND at > now() - interval '1 day')
+     ORDER BY p.rule`,
     [rules],
   )
   await record(

@@ -5,6 +5,7 @@ import {addReports, takeDue} from '../../../master/world/store/outbox.ts'
 import {reports} from '../../../master/flow/reports.ts'
 import {recordChanges} from '../../../master/world/store/changes.ts'
 import {record} from '../../../master/world/store/events.ts'
+import {resolveConflicts} from '../../../master/world/store/promotions.ts'
 import type {Store} from '../../../master/world/store/store.ts'
 import {Receiver} from '../../chaos/receiver.ts'
 import {eachDatabase} from '../../support/database.ts'
@@ -191,7 +192,7 @@ eachDatabase(
     const still = '[Ostler] still: stable does not merge into devel'
     t.deepEqual(g.subjects(), ['[Ostler] stable does not merge into devel', still, still])
     t.regex(bodyOf(g.server.mails[1] as CaughtMail), /It has stood since \d{4}-/)
-    await g.happened('promotion.resolved', {rule: 'carry', promotion: id})
+    await store.transaction((tx) => resolveConflicts(tx, 'carry'))
     await g.happened('promotion.resolved', {rule: 'carry', promotion: id})
     await aDayLater()
     t.deepEqual(g.subjects().slice(3), ['[Ostler] stable is in devel again'])
@@ -230,7 +231,7 @@ eachDatabase(
       '[Ostler] devel is now at bbbbbbbbbbbb',
       '[Ostler] devel is released by bob',
       '[Ostler] devel now has stable up to aaaaaaaaaaaa',
-      '[Ostler] the server refused to move devel',
+      '[Ostler] promoting stable to devel was refused',
       '[Ostler] the target of unheard-of is held by ann: x',
     ])
   },

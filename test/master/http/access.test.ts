@@ -13,6 +13,7 @@ GET /api/v1/artifacts read
 GET /api/v1/artifacts/:id read
 GET /api/v1/builders read
 GET /api/v1/builders/:name read
+GET /api/v1/builders/:name/builds read
 GET /api/v1/builders/:name/builds/:number read
 GET /api/v1/builds read
 GET /api/v1/builds/:id read

@@ -355,3 +355,58 @@ eachFront(
     t.like((await front.ask({url: '/api/v1/waterfall'})).json(), {held: [held]})
   },
 )
+
+eachFront(
+  'the finished builds of a builder come by when they finished, in pages, with all that a poller needs',
+  async (t, front) => {
+    const ids: string[] = []
+    for (const minutes of [3, 1, 2, 2, 2]) {
+      const {build} = await addBuild(front, null)
+      ids.push(build)
+      // Two that finished in the same moment, which is finer than a millisecond.
+      await front.store.query(
+        `UPDATE builds SET repository = 'sample', origin = CASE WHEN id = $1::bigint AND number = 2 THEN 'force' ELSE origin END,
+         finished_at = timestamptz '2026-01-01 00:00:00.000001' - $2 * interval '1 minute' WHERE id = $1`,
+        [build, minutes],
+      )
+    }
+    await addBuild(front, null, {complete: false})
+    await addBuild(front, null, {builder: 'bsd'})
+    const url = '/api/v1/builders/linux/builds'
+    const ask = async (query: string) =>
+      (await front.ask({url: `${url}?${query}`})).json<{items: {id: string}[]; next: string | null}>()
+    const seen: string[] = []
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const {items, next} = await ask(`state=finished&limit=2${cursor && `&cursor=${cursor}`}`)
+      seen.push(...items.map(({id}) => id))
+      cursor = next
+    }
+    t.deepEqual(seen, [ids[1], ids[4], ids[3], ids[2], ids[0]])
+    t.like((await ask('state=finished&limit=1')).items[0], {
+      result: 'success',
+      gotRevision: 'abcdef12',
+      branch: 'main',
+      repository: 'sample',
+      origin: 'force',
+      reason: 'why',
+      finishedAt: '2025-12-31T23:59:00.000Z',
+    })
+    const counts: [string, number][] = [
+      ['', 6],
+      ['state=running', 1],
+      ['state=finished&origin=scheduler', 4],
+      ['state=finished&branch=none', 0],
+      ['state=finished&result=success&revision=abcdef12', 5],
+    ]
+    for (const [query, n] of counts) t.is((await ask(query)).items.length, n, query)
+    t.is((await front.ask({url: `${url}?state=finished&cursor=x`})).statusCode, 400)
+    t.is((await front.ask({url: '/api/v1/builders/none/builds'})).statusCode, 404)
+    const document = (await front.ask({url: '/api/v1/openapi.json'})).json<{
+      paths: Record<string, {get: {description: string}}>
+    }>()
+    t.regex(
+      document.paths['/api/v1/builders/{name}/builds']?.get.description ?? '',
+      /the commit that was tested/,
+    )
+  },
+)

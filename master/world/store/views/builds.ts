@@ -1,10 +1,10 @@
 // Builds and their steps as people and programs see them.
 import type {Property, SourceStamp} from '../../../../worker/protocol/plan.ts'
 import type {Result} from '../../../../worker/protocol/results.ts'
+import type {Origin} from '../buildsets.ts'
 import type {Sql} from '../store.ts'
 import {beforeId, iso, isoOrNull, paged, type Page, type Paged} from './pages.ts'
 
-export type Origin = 'scheduler' | 'force' | 'forceTrusted' | 'rebuild' | 'trigger' | 'api'
 export type State = 'pending' | 'running' | 'finished'
 
 export interface BuildRow {
@@ -19,6 +19,8 @@ export interface BuildRow {
   readonly attempts_lost: number
   readonly executor: string | null
   readonly source_stamps: SourceStamp[]
+  readonly repository: string | null
+  readonly branch: string | null
   readonly got_revision: string | null
   readonly origin: Origin
   readonly reason: string
@@ -32,7 +34,7 @@ export interface BuildRow {
 }
 
 export const buildColumns = `b.id, b.builder, b.number, b.state, b.result, b.summary, b.worker, b.attempt, b.attempts_lost,
-  b.executor, b.source_stamps, b.got_revision, b.origin, b.reason, b.properties, b.cancel, b.created_at, b.started_at,
+  b.executor, b.source_stamps, b.repository, b.branch, b.got_revision, b.origin, b.reason, b.properties, b.cancel, b.created_at, b.started_at,
   b.finished_at, b.request_id, b.buildset_id`
 
 export const asBuild = (row: BuildRow) => ({
@@ -47,6 +49,8 @@ export const asBuild = (row: BuildRow) => ({
   attemptsLost: row.attempts_lost,
   executor: row.executor,
   sourceStamps: row.source_stamps,
+  repository: row.repository,
+  branch: row.branch,
   gotRevision: row.got_revision,
   origin: row.origin,
   reason: row.reason,
@@ -67,6 +71,7 @@ export interface BuildFilter {
   readonly result?: Result | undefined
   readonly state?: State | undefined
   readonly worker?: string | undefined
+  readonly origin?: Origin | undefined
 }
 
 /** The builds that match every given field; null for a cursor that is none of ours. */
@@ -88,6 +93,7 @@ export async function listBuilds(
   equal('b.branch', filter.branch)
   equal('b.result', filter.result)
   equal('b.worker', filter.worker)
+  equal('b.origin', filter.origin)
   if (filter.state === 'finished') equal('b.state', 'finished')
   // Written so that the planner sees the index of unfinished builds.
   if (filter.state === 'pending' || filter.state === 'running') {
@@ -105,6 +111,54 @@ export async function listBuilds(
     values,
   )
   return paged(rows, page.limit, asBuild)
+}
+
+/** The finished builds of a builder, the one that finished last first; null for a cursor that is none of ours. */
+export async function listFinished(
+  sql: Sql,
+  filter: {
+    readonly builder: string
+    readonly branch?: string | undefined
+    readonly revision?: string | undefined
+    readonly result?: Result | undefined
+    readonly origin?: Origin | undefined
+  },
+  page: Page,
+): Promise<Paged<BuildView> | null> {
+  const before = readPlace(page.cursor)
+  if (before === undefined) return null
+  const values: unknown[] = [filter.builder, page.limit + 1]
+  const where = [`b.state = 'finished'`, 'b.builder = $1']
+  const given = (value: unknown) => `$${values.push(value)}`
+  if (before)
+    where.push(
+      `(b.finished_at, b.id) < (to_timestamp(${given(before.microseconds)}::numeric / 1000000), ${given(before.id)}::bigint)`,
+    )
+  for (const [column, value] of [
+    ['b.branch', filter.branch],
+    ['b.result', filter.result],
+    ['b.origin', filter.origin],
+    ['b.got_revision', filter.revision],
+  ] as const)
+    if (value !== undefined) where.push(`${column} = ${given(value)}`)
+  const rows = await sql.query<BuildRow & {microseconds: string}>(
+    `SELECT ${buildColumns}, (extract(epoch FROM b.finished_at) * 1000000)::bigint::text AS microseconds
+     FROM builds b WHERE ${where.join(' AND ')} ORDER BY b.finished_at DESC, b.id DESC LIMIT $2`,
+    values,
+  )
+  const last = rows.length > page.limit ? rows[page.limit - 1] : undefined
+  return {
+    items: rows.slice(0, page.limit).map(asBuild),
+    next: last ? Buffer.from(`${last.microseconds}.${last.id}`).toString('base64url') : null,
+  }
+}
+
+/** Where a page of finished builds begins; null at the beginning, undefined for a cursor that is none of ours. */
+function readPlace(cursor: string | null): {microseconds: string; id: string} | null | undefined {
+  if (cursor === null) return null
+  const [, microseconds, id] =
+    /^(\d{1,17})\.([1-9]\d{0,17})$/.exec(Buffer.from(cursor, 'base64url').toString()) ?? []
+  return microseconds === undefined || id === undefined ? undefined : {microseconds, id}
 }
 
 export async function readBuild(sql: Sql, id: string): Promise<BuildView | null> {

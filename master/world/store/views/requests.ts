@@ -1,8 +1,8 @@
 // Build requests and buildsets: what was asked for, and why it is not running yet.
 import type {Property, SourceStamp} from '../../../../worker/protocol/plan.ts'
 import type {Result} from '../../../../worker/protocol/results.ts'
+import type {Origin} from '../buildsets.ts'
 import type {Sql} from '../store.ts'
-import type {Origin} from './builds.ts'
 import {beforeId, iso, paged, type Page, type Paged} from './pages.ts'
 
 export type RequestState = 'pending' | 'claimed' | 'finished'

@@ -75,7 +75,7 @@ export async function readWaterfall(sql: Sql, window: Window) {
   }
 }
 
-type Box = BuildRow & {readonly branch: string | null; readonly revision: string | null}
+type Box = BuildRow & {readonly revision: string | null}
 
 async function readBuilds(sql: Sql, window: Window, names: readonly string[]): Promise<Box[]> {
   return await sql.query<Box>(
