@@ -274,6 +274,8 @@ export const promotionShape = z.object({
   checkedAt: time.nullable(),
   /** What people have said to it that is in force. */
   controls: z.array(controlShape),
+  /** Who must approve first; null for nobody. */
+  approvals: z.object({count: z.int(), role: z.enum(['developer', 'operator', 'admin'])}).nullable(),
   /** When its freeze is over; null when none holds, or it is lifted. */
   frozenUntil: time.nullable(),
 })
@@ -372,7 +374,7 @@ export const rollbackPlanShape = z.object({
   to: z.string(),
   promotion: id,
   commits: z.int(),
-  leaving: z.array(z.string()),
+  leaving: z.array(z.object({revision: z.string(), subject: z.string().nullable()})),
   holds: z.array(z.string()),
   warnings: z.array(z.string()),
 })

@@ -5,6 +5,7 @@ import type {PromotionRule} from '../../../config/config.ts'
 import {RollbackRefused} from '../../core/promotion/rollback.ts'
 import {addControl, endControls, recentControls} from '../../world/store/controls.ts'
 import type {ControlKind, ControlRow, NewControl} from '../../world/store/controls.ts'
+import {readCommits} from '../../world/store/views/promotion-picture.ts'
 import {revisionsLike} from '../../world/store/views/promotions.ts'
 import {audit} from '../../world/store/audit.ts'
 import type {Role} from '../../world/store/tokens.ts'
@@ -178,8 +179,14 @@ function rollbackRoutes(api: Api, needs: RouteNeeds, ruleNamed: (name: string) =
       },
     },
     async ({params}) => {
-      const plan = await refusing(needs.promoter.planRollback(ruleNamed(params.rule)))
-      return {...plan, leaving: [...plan.leaving], holds: [...plan.holds], warnings: [...plan.warnings]}
+      const rule = ruleNamed(params.rule)
+      const plan = await refusing(needs.promoter.planRollback(rule))
+      const known = await readCommits(needs.store, rule.source, rule.from, plan.leaving)
+      const leaving = plan.leaving.map((revision) => ({
+        revision,
+        subject: known.get(revision)?.subject ?? null,
+      }))
+      return {...plan, leaving, holds: [...plan.holds], warnings: [...plan.warnings]}
     },
   )
   api.post(

@@ -71,6 +71,7 @@ export function promotionRoutes(api: Api, needs: RouteNeeds): void {
           lastAction,
           checkedAt: latest?.checkedAt ?? null,
           controls: said.map(shownControl),
+          approvals: rule.approvals,
           frozenUntil: frozen(rule, said, now),
         }
       })

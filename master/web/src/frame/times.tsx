@@ -11,12 +11,19 @@ const dayAndClock = new Intl.DateTimeFormat(undefined, {
   minute: '2-digit',
   hourCycle: 'h23',
 })
+const withYear = new Intl.DateTimeFormat(undefined, {
+  dateStyle: 'medium',
+  timeStyle: 'short',
+  hourCycle: 'h23',
+})
 const day = new Intl.DateTimeFormat(undefined, {day: 'numeric', month: 'short'})
 const full = new Intl.DateTimeFormat(undefined, {dateStyle: 'full', timeStyle: 'long'})
 
 export const sayClock = (at: number) => clock.format(at)
 export const sayDay = (at: number) => day.format(at)
-export const sayMoment = (at: number) => dayAndClock.format(at)
+/** With its year only when that is another than ours. */
+export const sayMoment = (at: number) =>
+  (new Date(at).getFullYear() === new Date().getFullYear() ? dayAndClock : withYear).format(at)
 export const sayFully = (at: number) => full.format(at)
 /** A sentence of the master's, with its moments as this clock says them. */
 export const sayMomentsIn = (text: string) =>
@@ -32,7 +39,7 @@ export const Ago = ({at}: {at: string}) => {
   const moment = Date.parse(at)
   return (
     <time dateTime={at} title={sayFully(moment)}>
-      {sayAgo(now - moment)}
+      {sayAgo(Math.max(0, now - moment))}
     </time>
   )
 }

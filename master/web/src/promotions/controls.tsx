@@ -54,7 +54,10 @@ const sayings: Record<PromotionControl['kind'], string> = {
 
 /** What people have said to the rule that is in force. */
 export function Said({rule}: {rule: Promotion}) {
-  if (rule.controls.length === 0 && rule.frozenUntil === null) return null
+  const next = rule.candidate ?? rule.would
+  // An approval stays with its revision for good; of those only the one that counts next is news.
+  const said = rule.controls.filter(({kind, revision}) => kind !== 'approval' || revision === next)
+  if (said.length === 0 && rule.frozenUntil === null) return null
   return (
     <ul className="said">
       {rule.frozenUntil !== null && (
@@ -62,7 +65,7 @@ export function Said({rule}: {rule: Promotion}) {
           <b>frozen</b> until {sayMoment(Date.parse(rule.frozenUntil))}
         </li>
       )}
-      {rule.controls.map(({id, kind, revision, by, reason, madeAt, until}) => (
+      {said.map(({id, kind, revision, by, reason, madeAt, until}) => (
         <li key={id} className={`said-${kind}`}>
           <b>{sayings[kind]}</b>
           {revision !== null && <code title={revision}> {shortRevision(revision)}</code>} by {by},{' '}
@@ -89,7 +92,7 @@ export function CommitButtons({
   const short = shortRevision(revision)
   return (
     <span className="buttons between-buttons">
-      {isChosen && rule.verdict !== 'promote' && !has('approval') && (
+      {isChosen && rule.approvals !== null && rule.verdict !== 'promote' && !has('approval') && (
         <Action needs="developer" run={() => act.approve(rule.name, revision)}>
           Approve
         </Action>
@@ -115,6 +118,8 @@ export function CommitButtons({
   )
 }
 
+const planKey = 'rollback plan'
+
 /** Says what taking the branch back would do, and does it on a person's word. */
 export function RollBack({rule}: {rule: Promotion}) {
   const [isOpen, setOpen] = useState(false)
@@ -136,7 +141,7 @@ export function RollBack({rule}: {rule: Promotion}) {
 function RollBackPlan({rule, onDone}: {rule: string; onDone: () => void}) {
   const client = useQueryClient()
   const question = useQuery({
-    queryKey: ['rollback', rule],
+    queryKey: [planKey, rule],
     queryFn: () => read.rollback(rule),
     retry: false,
     gcTime: 0,
@@ -144,7 +149,8 @@ function RollBackPlan({rule, onDone}: {rule: string; onDone: () => void}) {
   const task = useMutation({
     mutationFn: ({plan, reason}: {plan: RollbackPlan; reason: string}) => act.rollBack(rule, plan, reason),
     onSuccess: (end) => {
-      void client.invalidateQueries()
+      // The plan itself was carried out: there is none to ask for any more.
+      void client.invalidateQueries({predicate: ({queryKey}) => queryKey[0] !== planKey})
       if (end.state === 'done') onDone()
     },
   })
@@ -166,8 +172,10 @@ function RollBackPlan({rule, onDone}: {rule: string; onDone: () => void}) {
       </p>
       {plan.leaving.length > 0 && (
         <ul className="change-list">
-          {plan.leaving.map((line) => (
-            <li key={line}>{line}</li>
+          {plan.leaving.map(({revision, subject}) => (
+            <li key={revision}>
+              <code title={revision}>{shortRevision(revision)}</code> {subject ?? ''}
+            </li>
           ))}
         </ul>
       )}

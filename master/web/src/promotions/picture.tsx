@@ -23,6 +23,9 @@ export function CommitsBetween({rule}: {rule: Promotion}) {
   const older = (rule.lag.commits ?? 0) - picture.commits.length
   return (
     <div className="between">
+      {picture.builders.length > 0 && (
+        <p className="between-builders">must be green on {picture.builders.join(', ')}</p>
+      )}
       <ol aria-label={`Commits of ${rule.from} that ${rule.to} lacks, newest first`}>
         {picture.commits.map((commit) => (
           <CommitRow key={commit.revision} commit={commit} rule={rule} />

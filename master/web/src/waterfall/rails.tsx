@@ -1,5 +1,5 @@
 // The columns left of the builders, on the same time axis: what changed, and what was promoted.
-import {useState} from 'react'
+import {useMemo, useState} from 'react'
 import {authorName, shortRevision} from '../../core/say.ts'
 import {Dialog} from '../frame/dialog.tsx'
 import {sayFully} from '../frame/times.tsx'
@@ -28,6 +28,7 @@ export function ChangesRail({
   setMarked: (change: string | null) => void
 }) {
   const [listed, setListed] = useState<BunchAt<ChangeRow> | null>(null)
+  const reached = useMemo(() => branchesReached(board.promotions), [board.promotions])
   const held = new Map(board.held.map((one) => [one.change, one.text]))
   return (
     <section className="rail rail-changes" aria-label="Changes">
@@ -55,6 +56,11 @@ export function ChangesRail({
                 )}
                 <code>{shortRevision(change.revision).slice(0, 7)}</code>
                 <i>{change.branch}</i>
+                {reached.get(change.revision)?.map((branch) => (
+                  <b key={branch} className="reached" title={`promoted to ${branch}`}>
+                    ▲ {branch}
+                  </b>
+                ))}
               </small>
             </button>
           ))}
@@ -75,6 +81,16 @@ export function ChangesRail({
       )}
     </section>
   )
+}
+
+/** The branches that a revision was promoted to. */
+function branchesReached(promotions: Board['promotions']): ReadonlyMap<string, readonly string[]> {
+  const reached = new Map<string, string[]>()
+  for (const {revision, to} of promotions) {
+    const branches = reached.get(revision) ?? []
+    if (!branches.includes(to)) reached.set(revision, [...branches, to])
+  }
+  return reached
 }
 
 /** Changes one under the other, with links to where they can be read. */
