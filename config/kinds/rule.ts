@@ -6,6 +6,7 @@ import {branchName} from '../terms/globs.ts'
 import {freeze} from '../terms/freezes.ts'
 import {templateOf} from '../terms/interpolation.ts'
 import {count, line, list, thingName} from '../terms/names.ts'
+import {didYouMean} from '../terms/near.ts'
 import type {Fault, Kind} from './kind.ts'
 
 export interface RuleKind<S extends z.ZodObject = z.ZodObject> extends Kind<S> {
@@ -96,11 +97,34 @@ const committer = () =>
     {error: 'expected a committer such as {name: Ostler, email: ostler@example.org}'},
   )
 
-/** A branch cannot be carried into itself. */
-export const sameBranch = ({from, to}: {readonly from?: string; readonly to?: string}): readonly Fault[] =>
-  from !== undefined && from === to
+interface Checked {
+  readonly from?: string | undefined
+  readonly to?: string | undefined
+  readonly green?:
+    | {
+        readonly builders: readonly string[]
+        readonly quarantine: readonly {readonly builder: string}[]
+      }
+    | null
+    | undefined
+}
+
+/** What is wrong with the options of a rule beyond each of them. */
+export const ruleFaults = ({from, to, green}: Checked): readonly Fault[] => [
+  ...(from !== undefined && from === to
     ? [{path: ['to'], message: `a branch is not promoted to itself, ${to}`}]
-    : []
+    : []),
+  ...(green?.quarantine ?? []).flatMap(({builder}, at) =>
+    green?.builders.includes(builder)
+      ? []
+      : [
+          {
+            path: ['green', 'quarantine', at, 'builder'],
+            message: `${builder} is none of the builders that must be green${didYouMean(builder, green?.builders ?? [])}`,
+          },
+        ],
+  ),
+]
 
 /** All about promotions; the rules are of the given kinds. */
 export const promotionShapeOf = <T extends z.ZodType>(rule: T) =>

@@ -8,8 +8,8 @@ import {leadsBack, scratchBranch} from '../core/promotion/order.ts'
 import {askOf, sheetOf} from '../core/promotion/sheet.ts'
 import {answeredPromotions, standingControls} from '../world/store/controls.ts'
 import type {ControlRow} from '../world/store/controls.ts'
-import {awaitedBranches, readEvidence} from '../world/store/evidence.ts'
-import type {StoredEvidence} from '../world/store/evidence.ts'
+import {readAwaited, readEvidence} from '../world/store/evidence.ts'
+import type {Awaited, StoredEvidence} from '../world/store/evidence.ts'
 import {readGates} from '../world/store/gates.ts'
 import type {StoredGate} from '../world/store/gates.ts'
 import {lastLanded, openConflicts} from '../world/store/promotions.ts'
@@ -74,7 +74,7 @@ export interface Told {
   readonly answered: ReadonlySet<string>
   readonly conflicts: ReadonlyMap<string, NonNullable<Facts['conflict']>>
   readonly gates: ReadonlyMap<string, StoredGate>
-  readonly awaited: ReadonlySet<string> | null
+  readonly awaited: Awaited
 }
 
 /** Reads what people and earlier runs have said to the rules. */
@@ -91,7 +91,7 @@ export async function readTold(sql: Sql, source: string, rules: readonly Promoti
     ),
     conflicts: await openConflicts(sql, names),
     gates: rules.some(({kind}) => kind === 'gate') ? await readGates(sql, names) : new Map(),
-    awaited: rules.some((rule) => rule.green?.fillIn) ? await awaitedBranches(sql, source) : new Set(),
+    awaited: rules.some((rule) => rule.green?.fillIn) ? await readAwaited(sql, source) : () => false,
   }
 }
 
@@ -152,7 +152,7 @@ export function toldFacts(
     conflict: told.conflicts.get(rule.name) ?? null,
     gate: stored && plainGate(stored),
     tested: gate?.tested ?? [],
-    isAwaited: told.awaited === null || told.awaited.has(rule.from),
+    isAwaited: told.awaited(rule.from, scene.fromTip),
     ...(stored?.isSameTree ? alsoFor(sheet, stored.candidate, stored.commit) : sheet),
   }
 }
@@ -267,14 +267,24 @@ async function lostOf(
   told: Told,
 ): Promise<Facts['lost']> {
   const last = told.landed.get(rule.to)
-  if (!last || !toTip || told.answered.has(`${rule.name}\n${last.id}`)) return null
+  if (!last || !toTip || last.landed === toTip || told.answered.has(`${rule.name}\n${last.id}`)) return null
   const holdsIt = (await isKnown(ground, last.landed)) && (await isWithin(ground, last.landed, toTip))
   return holdsIt ? null : {promotion: last.id, landed: last.landed}
 }
 
-/** Whether the mirror has the commit; only a yes is for ever. */
+const absent = new Error('the mirror does not have it')
+
+/** Whether the mirror has the commit; only a yes is remembered. */
 async function isKnown({world, source}: LookGround, revision: string): Promise<boolean> {
-  return (await world.git.has(source, [revision])).has(revision)
+  try {
+    return await recall(world.git, `known ${source.name} ${source.url} ${revision}`, async () => {
+      if ((await world.git.has(source, [revision])).has(revision)) return true
+      throw absent
+    })
+  } catch (error) {
+    if (error === absent) return false
+    throw error
+  }
 }
 
 const isWithin = ({world, source}: LookGround, older: string, newer: string): Promise<boolean> =>

@@ -7,7 +7,7 @@ import {join} from 'node:path'
 import type {GitSource} from '../../config/config.ts'
 import {openAccess, remedy} from './git/access.ts'
 import type {Purpose} from './git/access.ts'
-import {GitFault, makeHome, runGit, tidyWords, wanted} from './git/command.ts'
+import {GitFault, makeHome, runGit, wanted} from './git/command.ts'
 import type {GitAnswer, GitPlace, RunOptions} from './git/command.ts'
 import {commitsAtOnce, logFormat, parseFiles, parseLog} from './git/history.ts'
 import type {Commit} from './git/history.ts'
@@ -15,6 +15,8 @@ import {lineageOf} from '../core/promotion/graph.ts'
 import type {Lineage, SaidRevert} from '../core/promotion/graph.ts'
 import {scratchPrefix} from '../core/promotion/order.ts'
 import {listingOf, parseListing, parseReverts, revertsBetween} from './git/lineage.ts'
+import {mergeCommit} from './git/merging.ts'
+import type {Merged, MergeWords} from './git/merging.ts'
 import {marksFor, pushMoves, remoteRefs} from './git/moving.ts'
 import type {Marks, Runner} from './git/moving.ts'
 import type {PushOutcome} from './git/push.ts'
@@ -23,14 +25,10 @@ import type {Fetched} from './git/refs.ts'
 
 export {GitFault} from './git/command.ts'
 export type {Commit} from './git/history.ts'
+export type {Merged} from './git/merging.ts'
 export type {Marks} from './git/moving.ts'
 export type {PushOutcome} from './git/push.ts'
 export type {Fetched} from './git/refs.ts'
-
-export type Merged =
-  | {readonly merge: 'clean'; readonly revision: string; readonly tree: string}
-  | {readonly merge: 'conflict'; readonly files: readonly string[]}
-  | {readonly merge: 'unrelated'}
 
 export interface GitOptions {
   readonly stateDir: string
@@ -248,48 +246,10 @@ export class Git {
   }
 
   /** Merges `other` into `base` as a new commit in the mirror, with parents in that order. Touches no server. */
-  async merge(
-    source: GitSource,
-    base: string,
-    other: string,
-    commit: {
-      readonly message: string
-      readonly committer: {readonly name: string; readonly email: string}
-      readonly at: number
-    },
-  ): Promise<Merged> {
-    const parents = [revisionOf(base), revisionOf(other)] as const
-    return await this.#turn(source, async (mirror) => {
-      const answer = await this.#local(mirror, [
-        'merge-tree',
-        '--write-tree',
-        '-z',
-        '--name-only',
-        '--no-messages',
-        ...parents,
-      ])
-      if (/unrelated histories/.test(answer.err)) return {merge: 'unrelated'}
-      const [tree, ...files] = answer.out.split('\0').filter((field) => field !== '')
-      if (answer.code === 1 && tree) return {merge: 'conflict', files: [...new Set(files)]}
-      if (answer.code !== 0 || !tree) throw new GitFault('failed', `merging: ${tidyWords(answer.err)}`)
-      const {name, email} = commit.committer
-      const date = `${Math.floor(commit.at / 1000)} +0000`
-      const env = {
-        GIT_AUTHOR_NAME: name,
-        GIT_AUTHOR_EMAIL: email,
-        GIT_AUTHOR_DATE: date,
-        GIT_COMMITTER_NAME: name,
-        GIT_COMMITTER_EMAIL: email,
-        GIT_COMMITTER_DATE: date,
-      }
-      const made = await this.#local(
-        mirror,
-        ['commit-tree', revisionOf(tree), '-p', parents[0], '-p', parents[1], '-F', '-'],
-        `${commit.message}\n`,
-        env,
-      )
-      return {merge: 'clean', tree, revision: revisionOf(wanted(made, 'making the merge commit'))}
-    })
+  async merge(source: GitSource, base: string, other: string, commit: MergeWords): Promise<Merged> {
+    return await this.#turn(source, (mirror) =>
+      mergeCommit(this.#runner(source, mirror), revisionOf(base), revisionOf(other), commit),
+    )
   }
 
   async #read(mirror: string, revisions: readonly string[]): Promise<Commit[]> {

@@ -1,7 +1,7 @@
 // fastForward: move a branch forward to a commit that was tested, and only to such a one.
 import {z} from 'zod'
 import {greenOf, greenShape} from '../green.ts'
-import {defineRule, freezesIn, ruleOptions, sameBranch} from '../rule.ts'
+import {defineRule, freezesIn, ruleOptions, ruleFaults} from '../rule.ts'
 
 const shape = z.strictObject({
   kind: z.literal('fastForward'),
@@ -22,7 +22,7 @@ to: stable
 green: {builders: [check]}
 `,
   references: {source: 'gitSource', 'green.builders': 'builder'},
-  check: sameBranch,
+  check: ruleFaults,
   resolve: (options, timezone) => ({
     ...options,
     freeze: freezesIn(options.freeze, timezone),

@@ -2,7 +2,7 @@
 import {z} from 'zod'
 import {flag} from '../../terms/names.ts'
 import {greenOf, greenShape} from '../green.ts'
-import {defineRule, freezesIn, mergingOptions, ruleOptions, sameBranch} from '../rule.ts'
+import {defineRule, freezesIn, mergingOptions, ruleOptions, ruleFaults} from '../rule.ts'
 
 const shape = z.strictObject({
   kind: z.literal('gate'),
@@ -32,7 +32,7 @@ to: main
 green: {builders: [check]}
 `,
   references: {source: 'gitSource', 'green.builders': 'builder'},
-  check: sameBranch,
+  check: ruleFaults,
   resolve: (options, timezone) => ({
     ...options,
     freeze: freezesIn(options.freeze, timezone),

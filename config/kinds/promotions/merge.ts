@@ -1,7 +1,7 @@
 // merge: carry a branch into another as a merge commit; a conflict leaves everything as it was and is told once.
 import {z} from 'zod'
 import {greenOf, greenShape} from '../green.ts'
-import {defineRule, freezesIn, mergingOptions, ruleOptions, sameBranch} from '../rule.ts'
+import {defineRule, freezesIn, mergingOptions, ruleOptions, ruleFaults} from '../rule.ts'
 
 const shape = z.strictObject({
   kind: z.literal('merge'),
@@ -34,7 +34,7 @@ to: devel
 message: Automatic merge from stable up to \${revision:12}
 `,
   references: {source: 'gitSource', 'green.builders': 'builder'},
-  check: sameBranch,
+  check: ruleFaults,
   resolve: (options, timezone) => ({
     ...options,
     freeze: freezesIn(options.freeze, timezone),

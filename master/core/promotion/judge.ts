@@ -81,6 +81,8 @@ function judgeLine(rule: FastForward | Merge, green: Green, facts: Facts): Decis
   }
   if (stops.reasons.length > 0)
     return {...nothing, would: chosen, reasons: [...stops.reasons, `would promote ${shortName(chosen)}`]}
+  const taken = rule.kind === 'merge' ? takenBack(rule, facts, chosen) : null
+  if (taken) return {...nothing, verdict: 'refuse', would: chosen, reasons: [taken]}
   const conflict = stillConflicting(facts, chosen)
   if (conflict) return {...nothing, reasons: [conflict]}
   const blessing = standing.builds.map((build) => `${build.builder} #${String(build.number)}`).join(', ')

@@ -36,8 +36,7 @@ export function pictureOf(
   most: number,
 ): Picture {
   const chosen = decision.candidate ?? would
-  const builders =
-    rule.green === undefined || rule.green === null ? [] : requiredBuilders(rule.green, facts.now)
+  const builders = rule.green === null ? [] : requiredBuilders(rule.green, facts.now)
   const marks = marker(facts, builders)
   const because = new Map(excuses.map((excuse) => [excuse.revision, excuse.because]))
   const shown = facts.candidates.filter(({revision}, at) => at < most || revision === chosen)

@@ -92,8 +92,11 @@ async function staleVersions(
   return (version, builder) => !known.has(`${version ?? ''}\n${builder}`)
 }
 
-/** The branches of a source that schedulers are about to build by themselves; null for all of them: news was not read yet. */
-export async function awaitedBranches(sql: Sql, source: string): Promise<ReadonlySet<string> | null> {
+/** Whether schedulers are about to build a branch's tip by themselves: it was not polled, not read, or not released yet. */
+export type Awaited = (branch: string, tip: string | null) => boolean
+
+/** Reads what schedulers are about to build of a source. */
+export async function readAwaited(sql: Sql, source: string): Promise<Awaited> {
   const rows = await sql.query<{branch: string | null}>(
     `SELECT DISTINCT h.branch FROM scheduler_changes h JOIN changes c ON c.id = h.change_id WHERE c.source = $1
      UNION ALL
@@ -101,5 +104,13 @@ export async function awaitedBranches(sql: Sql, source: string): Promise<Readonl
        AND id > coalesce((SELECT id FROM cursors WHERE reader = 'schedules'), 0))`,
     [source],
   )
-  return rows.some(({branch}) => branch === null) ? null : new Set(rows.flatMap(({branch}) => branch ?? []))
+  const [polled] = await sql.query<{refs: Record<string, string>}>(
+    'SELECT refs FROM repositories WHERE source = $1',
+    [source],
+  )
+  const held = new Set(rows.map(({branch}) => branch))
+  return (branch, tip) => {
+    const seen = polled?.refs[branch]
+    return held.has(null) || held.has(branch) || (seen !== undefined && seen !== tip)
+  }
 }

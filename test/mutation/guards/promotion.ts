@@ -10,6 +10,8 @@ const moving = 'master/world/git/moving.ts'
 const gitTest = 'test/master/world/git.test.ts'
 const coreTest = 'test/master/core/promotion/judge.test.ts'
 const stageTest = 'test/master/flow/promotions.test.ts'
+const casesTest = 'test/master/core/promotion/cases.test.ts'
+const pushingTest = 'test/scenarios/promotion-cases/pushing.test.ts'
 const pushesTest = 'test/master/flow/pushes.test.ts'
 
 export const promotionGuards: readonly Guard[] = [
@@ -135,7 +137,7 @@ export const promotionGuards: readonly Guard[] = [
     file: greens,
     changes: [
       {
-        text: "    else words.push(`${gate} ${openWords(other)}`)",
+        text: '    else words.push(`${gate} ${openWords(other)}`)',
         instead: '      else void openWords(other)',
       },
     ],
@@ -168,6 +170,128 @@ export const promotionGuards: readonly Guard[] = [
     ],
     test: coreTest,
     title: 'a red newest build blocks an older green one',
+  },
+  {
+    name: 'hold-holds',
+    without: 'a rule that a person holds moves its branch all the same',
+    file: judge,
+    changes: [
+      {
+        text: 'if (stops.reasons.length > 0)\n    return {...nothing,',
+        instead: 'if (stops.reasons.length > 99)\n    return {...nothing,',
+      },
+    ],
+    test: casesTest,
+    title: 'case 56: a held rule is judged on and says what it would promote',
+  },
+  {
+    name: 'said-asked-again',
+    without: 'what people say, or a freeze that begins, between plan and push stops nothing',
+    file: stage,
+    changes: [
+      {
+        text: 'const now = judge(rule, {...facts, ...toldFacts(ground, rule, scene, again, builds)})',
+        instead: 'const now = again && builds && toldFacts ? decision : decision',
+      },
+    ],
+    test: pushingTest,
+    title: 'case 41: a freeze that begins between plan and push stops the push',
+    on: 'PostgreSQL',
+  },
+  {
+    name: 'gate-lands-what-it-tested',
+    without: 'green builds of a commit land a merge of it that nobody has built',
+    file: 'master/core/promotion/gate.ts',
+    changes: [
+      {
+        text: 'const standing = tally(rule.green, gates, facts)(gate.commit)',
+        instead: 'const standing = tally(rule.green, gates, facts)(gate.candidate)',
+      },
+    ],
+    test: 'test/master/core/promotion/gate.test.ts',
+    title: 'green builds of the candidate alone land no merge of it',
+  },
+  {
+    name: 'gate-of-this-target',
+    without: 'a merge lands that was made for where the target was before',
+    file: 'master/core/promotion/gate.ts',
+    changes: [{text: 'if (!gate || gate.base !== facts.toTip || ', instead: 'if (!gate || '}],
+    test: 'test/master/core/promotion/gate.test.ts',
+    title: 'case 29: a target that has moved starts the test over',
+  },
+  {
+    name: 'approval-of-one-revision',
+    without: 'an approval of one revision lets another pass',
+    file: 'master/core/promotion/words.ts',
+    changes: [
+      {
+        text: "each.kind === 'approval' && each.revision === revision",
+        instead: "each.kind === 'approval' && each.revision !== ''",
+      },
+    ],
+    test: casesTest,
+    title: 'case 43: an approval is of one revision, by people of the role, each counted once',
+  },
+  {
+    name: 'reverted-is-passed-over',
+    without: 'a commit is promoted that a later one takes back',
+    file: 'master/core/promotion/words.ts',
+    changes: [{text: 'holdsIt(since) && !holdsIt(until)', instead: 'holdsIt(until) && !holdsIt(until)'}],
+    test: casesTest,
+    title:
+      'case 32: a candidate that holds what a later commit reverts is passed over, or not, by policy; who allows it overrules',
+  },
+  {
+    name: 'taken-back-stays',
+    without: 'a branch that a person took back is moved forward again by the next run',
+    file: judge,
+    changes: [
+      {
+        text: 'if (facts.lost) return judgeLost',
+        instead: 'if (facts.lost && facts.now < 0) return judgeLost',
+      },
+    ],
+    test: pushingTest,
+    title: 'case 18: a branch that a person took back stays there until a person releases it',
+    on: 'PostgreSQL',
+  },
+  {
+    name: 'rollback-held-first',
+    without: 'the next run undoes a rollback',
+    file: 'master/flow/rollback.ts',
+    changes: [{text: 'for (const name of plan.holds)', instead: 'for (const name of plan.holds.slice(99))'}],
+    test: 'test/master/flow/rollback.test.ts',
+    title: 'a rollback is planned, done, held, and no run of any rule undoes it',
+    on: 'PostgreSQL',
+  },
+  {
+    name: 'scratch-only',
+    without: 'the push that may go back and forth is used on a branch of people',
+    file: git,
+    changes: [
+      {
+        text: 'if (!branch.startsWith(scratchPrefix))',
+        instead: 'if (!branch.startsWith(scratchPrefix.slice(99)))',
+      },
+    ],
+    test: 'test/master/flow/rollback.test.ts',
+    title: 'a plain push that would undo a rollback cannot come from here: the lease is exact',
+    on: 'PostgreSQL',
+  },
+  {
+    name: 'tag-must-not-exist',
+    without: 'a tag of another commit is left standing as if it were the promotion’s',
+    file: moving,
+    changes: [
+      {
+        text: 'if (there !== undefined && there !== to)',
+        instead: 'if (there !== undefined && there === tag)',
+      },
+    ],
+    test: pushingTest,
+    title:
+      'case 53: a tag and a note that are there already are left alone; a tag that names another commit refuses',
+    on: 'PostgreSQL',
   },
   {
     name: 'master-password-server',

@@ -54,6 +54,16 @@ eachDatabase('case 4: while a scheduler is about to build, nothing is asked for'
   await run()
   t.deepEqual(await store.query('SELECT id FROM buildsets'), [])
   await store.query('DELETE FROM scheduler_changes')
+  const polled = (tip: string | undefined) =>
+    store.query(
+      `INSERT INTO repositories (source, url, refs) VALUES ('repo', 'x', jsonb_build_object('main', $1::text))
+         ON CONFLICT (source) DO UPDATE SET refs = excluded.refs`,
+      [tip],
+    )
+  await polled(at['two'])
+  await run()
+  t.deepEqual(await store.query('SELECT id FROM buildsets'), [])
+  await polled(at['three'])
   await run()
   t.is((await store.query('SELECT id FROM buildsets')).length, 1)
 })

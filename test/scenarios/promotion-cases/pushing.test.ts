@@ -448,6 +448,24 @@ eachDatabase('case 55: a person and the schedule at the same time promote once',
   t.is((await events('branch.promoted')).length, 1)
 })
 
+eachDatabase(
+  'case 44: a commit soaks by the database’s stored times, wherever the master’s clock jumps',
+  async (t, store) => {
+    const {at, run, repository} = await openScene(t, store, [
+      fastForward({green: greenOf({soakMs: 3_600_000})}),
+    ])
+    const build = await addBuild(store, sure(at['two']), 'success')
+    const finished = (ago: string) =>
+      store.query('UPDATE builds SET finished_at = now() - $2::interval WHERE id = $1', [build, ago])
+    await finished('59 minutes')
+    for (const now of [0, 4e12])
+      t.like(await run({}, {clock: {now: () => now}}), {verdict: 'wait', would: at['two']})
+    t.is(await repository.tip('stable'), sure(at['one']))
+    await finished('61 minutes')
+    t.is((await run({}, {clock: {now: () => 0}})).state, 'done')
+  },
+)
+
 /** A server that takes connections and says nothing. */
 async function silentServer(t: ExecutionContext): Promise<number> {
   const server = createServer(() => {})

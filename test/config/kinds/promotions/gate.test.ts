@@ -10,6 +10,14 @@ test('the example of gate loads, and each option is described', (t) => {
   })
 })
 
+test('only a builder that must be green can be in quarantine', (t) => {
+  const quarantine = [{builder: 'chek', until: '2026-12-31', reason: 'flaky'}]
+  const green = {builders: ['check'], quarantine}
+  t.deepEqual(problemsOf(gate, {name: 'g', source: 'project', from: 'a', to: 'b', green}), [
+    'chek is none of the builders that must be green; did you mean check?',
+  ])
+})
+
 test('a freeze is of one form, ends after it begins, and is in the document’s zone unless it says another', (t) => {
   const rule = {name: 'g', source: 'project', from: 'a', to: 'b', green: {builders: ['check']}}
   const frozen = (...freeze: readonly object[]) => problemsOf(gate, {...rule, freeze})

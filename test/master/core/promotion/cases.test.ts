@@ -178,6 +178,18 @@ test('case 32: a revert that is reverted itself vetoes nothing, and short names 
   ])
 })
 
+test('case 33: a carry that would take back what its target brought is refused, with and without green, unless it is allowed or ignored', (t) => {
+  const taken = [{reverted: 'r0', by: 'r1'}]
+  const facts = lineOf(['r1'], {builds: built('gate r1 success'), taken})
+  const allowed = {...facts, controls: [control({kind: 'allowance', revision: 'r1'})]}
+  for (const green of [null, greenOf()]) {
+    const back = merge({from: 'stable', to: 'main', green})
+    t.like(judge(back, facts), {verdict: 'refuse', candidate: null, would: 'r1'})
+    t.is(judge(back, allowed).verdict, 'promote')
+    t.is(judge({...back, reverts: 'ignore'}, facts).verdict, 'promote')
+  }
+})
+
 test('a denied revision is passed over with all that holds it until its revert, or alone when exactly it was denied', (t) => {
   const builds = built('gate r1 success', 'gate r2 success', 'gate r3 success')
   const denial = control({kind: 'denial', revision: 'r2', since: 'r2'})
