@@ -7,7 +7,7 @@ import {conflictWords} from '../core/promotion/words.ts'
 import type {Marks, Merged} from '../world/git.ts'
 import {record} from '../world/store/events.ts'
 import * as rows from '../world/store/promotions.ts'
-import type {NewPromotion, PromotionRow} from '../world/store/promotions.ts'
+import type {NewPromotion, PromotionRow, StandingDecision} from '../world/store/promotions.ts'
 import type {Sql} from '../world/store/store.ts'
 import {report} from './outcomes.ts'
 import type {RuleReport} from './outcomes.ts'
@@ -28,6 +28,8 @@ export interface Ground extends LookGround {
   readonly config: Config
   readonly source: GitSource
   readonly options: RunOptions
+  /** The decisions that still hold, which is written down for all of them at the end of the run. */
+  readonly standing: StandingDecision[]
   /** Why nothing more is pushed to this source in this run. */
   stopped: string | null
 }
@@ -103,7 +105,7 @@ export async function land(
   const again =
     last?.state === 'failed' && sameTips(p, last) && last.candidate === p.decision.candidate ? last : null
   if (again && automatic.has(options.actor) && (again.settledMsAgo ?? 0) < refusedRestMs) {
-    await rows.touchPromotion(world.store, again.id, p.lag)
+    ground.standing.push({id: again.id, lag: p.lag})
     return report(p, 'failed', again.error, again.id)
   }
   if (ground.stopped !== null) return put(p, ground.stopped)

@@ -78,7 +78,17 @@ export async function onSource<T>(
     whileHolding(`promotions/${source.name}`, async (guard) => {
       const {refs} = await world.git.fetch(source)
       const {clock} = world
-      return await work({world, clock, config, source, options, guard, refs: {...refs}, stopped: null})
+      return await work({
+        world,
+        clock,
+        config,
+        source,
+        options,
+        guard,
+        refs: {...refs},
+        standing: [],
+        stopped: null,
+      })
     }),
   )
 }
@@ -137,6 +147,7 @@ async function runRules(ground: Ground, rules: readonly PromotionRule[]): Promis
       reports.push(unstored(rule, 'wait', words(error), words(error)))
     }
   }
+  await rows.touchPromotions(world.store, ground.standing)
   return reports
 }
 
@@ -258,7 +269,7 @@ async function keep(ground: Ground, p: NewPromotion, last: PromotionRow | null):
   const conflicting =
     last?.state === 'conflict' && reason.startsWith('still conflicting') && sameTips(p, last)
   if (last && (conflicting || (last.state === 'decided' && sameDecision(p, last)))) {
-    await rows.touchPromotion(world.store, last.id, p.lag)
+    ground.standing.push({id: last.id, lag: p.lag})
     return report(p, last.state, last.error, last.id)
   }
   const id = await world.store.transaction(async (tx) => {

@@ -14,7 +14,15 @@ export const list = <S extends z.ZodType>(item: S) =>
 /** Why something waits. `code` is for programs (`no-worker`, `busy`, `paused`, `label`, `engine`, `not-before` ...), `text` for people. */
 export const waitShape = z.object({code: z.string(), text: z.string()})
 
-export const originShape = z.enum(['scheduler', 'force', 'forceTrusted', 'rebuild', 'trigger', 'api', 'promotion'])
+export const originShape = z.enum([
+  'scheduler',
+  'force',
+  'forceTrusted',
+  'rebuild',
+  'trigger',
+  'api',
+  'promotion',
+])
 
 export const buildShape = z.object({
   id,

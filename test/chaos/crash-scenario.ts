@@ -155,7 +155,7 @@ class Scene {
     url.pathname = `/${name}`
     const gate = await DatabaseGate.to(before, url.href)
     const receiver = await Receiver.open(before)
-    const repository = await Repository.make(before as never)
+    const repository = await Repository.make(before)
     await repository.commit('first', {file: 'first\n'})
     await repository.push('main', 'main:stable')
     const tip = await repository.commit('second', {file: 'second\n'})

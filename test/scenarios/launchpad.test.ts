@@ -295,7 +295,10 @@ test('green commits move to stable by themselves, as Launchpad’s people know i
   await repository.push('HEAD:stable')
   const m8 = await lp.land('master', 'M8a')
   await lp.builds(m8, 'success')
-  await system.until('the alarm is mailed', async () => lp.subjects(/stable has commits that master does not have/)[0])
+  await system.until(
+    'the alarm is mailed',
+    async () => lp.subjects(/stable has commits that master does not have/)[0],
+  )
   t.is((await lp.tips()).stable, stray, '14: never by force')
   const d4 = await lp.land('db-devel', 'D4', {schema: '4'})
   await lp.moved('db-stable', async (tip) => tip === d4 || (await lp.contains(tip, d4)))
@@ -315,7 +318,7 @@ test('green commits move to stable by themselves, as Launchpad’s people know i
   })
   await lp.onto('master')
   const hidden = await repository.commit('private')
-  await repository.push('HEAD:private')
+  await repository.push('HEAD:refs/heads/private')
   const [forced] = await system.builds(await system.force('custom', {branch: 'private', revision: hidden}))
   t.is(forced?.result, 'success')
   await lp.still('16: a private branch is not master')

@@ -124,11 +124,18 @@ const refusalEvent = ({rule, relation, decision}: NewPromotion, promotion: strin
     ? {type: 'promotion.diverged', data: {rule: rule.name, promotion}}
     : {type: 'promotion.refused', data: {rule: rule.name, promotion, error: decision.reasons.join('; ')}}
 
-/** Notes that the decision still holds. */
-export async function touchPromotion(sql: Sql, id: string, lag: Lag): Promise<void> {
+export interface StandingDecision {
+  readonly id: string
+  readonly lag: Lag
+}
+
+/** Notes that these decisions still hold. */
+export async function touchPromotions(sql: Sql, standing: readonly StandingDecision[]): Promise<void> {
+  if (standing.length === 0) return
   await sql.query(
-    'UPDATE promotions SET checked_at = now(), lag_commits = $2, lag_seconds = $3 WHERE id = $1',
-    [id, lag.commits, lag.seconds],
+    `UPDATE promotions p SET checked_at = now(), lag_commits = s.commits, lag_seconds = s.seconds
+     FROM unnest($1::bigint[], $2::integer[], $3::double precision[]) AS s (id, commits, seconds) WHERE p.id = s.id`,
+    [standing.map(({id}) => id), standing.map(({lag}) => lag.commits), standing.map(({lag}) => lag.seconds)],
   )
 }
 
