@@ -167,7 +167,7 @@ async function tryStep(
     {attempt, ground, id, since: standing.since, log, main: grounds.main},
     tools,
   )
-  if (outcome.outcome === 'exited' && outcome.code !== 0 && isDiskFull(tools))
+  if (outcome.outcome === 'exited' && outcome.code !== 0 && wasDiskFull(attempt, tools))
     throw new DiskFull("the worker's disk was full while the step ran")
   const final = isFinal(step, tries, outcome, attempt.wishes) || result === 'retry'
   const warnings = log.warnings
@@ -180,8 +180,9 @@ async function tryStep(
   if (attempt.log && attempt.log.bytes > 0) clear({ground, id})
 }
 
-/** A failure on a full disk says nothing about the commit. */
-const isDiskFull = ({freeBytes}: Tools): boolean => (freeBytes() ?? Infinity) < diskFullBytes
+/** A failure on a full disk says nothing about the commit. What the step filled may be given back by now. */
+const wasDiskFull = (attempt: Attempt, {freeBytes, quota}: Tools): boolean =>
+  Math.min(freeBytes() ?? Infinity, quota(attempt).leastFree) < diskFullBytes
 
 /** One try of a step's command. */
 export interface Trial extends Pick<Task, 'attempt' | 'ground' | 'id' | 'since' | 'log'> {

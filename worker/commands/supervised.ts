@@ -74,6 +74,7 @@ export const isGivenUp = ({ground, id}: Pick<Run, 'ground' | 'id'>): boolean =>
   existsSync(join(ground.here, `${id}.left`))
 
 async function watched(run: Run, supervisor: Supervisor): Promise<Outcome> {
+  run.quota.begin()
   const hold = new Hold(run, supervisor)
   const out = follow(run, 'out', hold)
   const value = run.showsValue ? follow(run, 'value', hold) : null
@@ -105,6 +106,7 @@ async function watched(run: Run, supervisor: Supervisor): Promise<Outcome> {
       value?.guard()
       if (existsSync(path(run, 'pid'))) look()
     })
+    run.quota.noteFree(run.ground.here)
     ending.disarm()
     hold.end()
     if (ending.outcome) supervisor.signal(run.id, 'KILL', run.mark, run.ground.inside)

@@ -280,6 +280,7 @@ export class Follow {
     const {path, quota} = this.given
     const {position, cut} = this
     if (performance.now() < this.punchAgainAt) return
+    quota.noteFree(path)
     try {
       if (position - this.spentTo > Math.min(spentMax, quota.shareBytes)) {
         await punch(path, this.spentTo, position)

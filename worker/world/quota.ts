@@ -1,4 +1,5 @@
 // The room that the output of one build has on this disk while the master does not take it.
+import {statfsSync} from 'node:fs'
 import type {SpoolPolicy} from '../core/backlog.ts'
 import type {Mark, Journal} from './spool.ts'
 
@@ -22,6 +23,8 @@ export class Quota {
   /** Bytes that were cut out of the output of this build, in this life of the worker. */
   cutBytes = 0
   isHolding = false
+  /** The least that was free on the disk when it was looked at during the step, in bytes. */
+  leastFree = Infinity
   private readonly journal: Journal
   private readonly parts = new Map<Mark['part'], {unread: number; isCut: boolean}>()
   /** By the clock that nobody sets. */
@@ -48,6 +51,19 @@ export class Quota {
     return applied < last && performance.now() - this.movedAt > stalledMs
   }
 
+  /**
+   * Looks how much is free on the disk of a file: before any of it is given back, and when the step is over. What a step met
+   * could not be told later.
+   */
+  noteFree(path: string): void {
+    try {
+      const {bavail, bsize} = statfsSync(path)
+      this.leastFree = Math.min(this.leastFree, bavail * bsize)
+    } catch {
+      // Then it is as if nobody had looked.
+    }
+  }
+
   /** The master has taken something, or had nothing to take until now. */
   moved(): void {
     this.movedAt = performance.now()
@@ -65,6 +81,11 @@ export class Quota {
 
   get isCutting(): boolean {
     return [...this.parts.values()].some(({isCut}) => isCut)
+  }
+
+  /** A step begins: what earlier ones met is no matter of its own. */
+  begin(): void {
+    this.leastFree = Infinity
   }
 
   /** No step runs: nothing is unread, held or being cut. */

@@ -141,8 +141,8 @@ export const act = {
     send('POST', `/promotions/${part(rule)}/allow`, {revision, reason}),
   unfreeze: (rule: string, reason: string, forSeconds: number) =>
     send('POST', `/promotions/${part(rule)}/unfreeze`, {reason, forSeconds}),
-  rollBack: (rule: string, {from, to}: RollbackPlan, reason: string) =>
-    send<RolledBack>('POST', `/promotions/${part(rule)}/rollback`, {from, to, reason}),
+  rollBack: (rule: string, {from, to}: RollbackPlan, said: {reason: string; deny: boolean}) =>
+    send<RolledBack>('POST', `/promotions/${part(rule)}/rollback`, {from, to, ...said}),
 }
 
 export const logAddress = (id: string) => `${root}/logs/${part(id)}/raw`

@@ -147,7 +147,8 @@ function RollBackPlan({rule, onDone}: {rule: string; onDone: () => void}) {
     gcTime: 0,
   })
   const task = useMutation({
-    mutationFn: ({plan, reason}: {plan: RollbackPlan; reason: string}) => act.rollBack(rule, plan, reason),
+    mutationFn: ({plan, ...said}: {plan: RollbackPlan; reason: string; deny: boolean}) =>
+      act.rollBack(rule, plan, said),
     onSuccess: (end) => {
       // The plan itself was carried out: there is none to ask for any more.
       void client.invalidateQueries({predicate: ({queryKey}) => queryKey[0] !== planKey})
@@ -159,7 +160,8 @@ function RollBackPlan({rule, onDone}: {rule: string; onDone: () => void}) {
   if (!plan) return <p>Looking at what it would do ...</p>
   const submit = (event: SubmitEvent<HTMLFormElement>) => {
     event.preventDefault()
-    task.mutate({plan, reason: textIn(new FormData(event.currentTarget), 'reason')})
+    const form = new FormData(event.currentTarget)
+    task.mutate({plan, reason: textIn(form, 'reason'), deny: form.has('deny')})
   }
   const failed = task.data && task.data.state !== 'done' ? task.data.error : null
   return (
@@ -187,6 +189,9 @@ function RollBackPlan({rule, onDone}: {rule: string; onDone: () => void}) {
       <label>
         <span>Reason, for those who ask later</span>
         <input name="reason" maxLength={1000} required />
+      </label>
+      <label className="check">
+        <input type="checkbox" name="deny" /> and never promote it again
       </label>
       {task.error && <Trouble error={task.error} />}
       {failed !== null && <Trouble error={new Error(failed)} />}
