@@ -91,7 +91,8 @@ async function sayLast(attempt: Attempt, error: Error): Promise<void> {
   }
 }
 
-const diskFullBytes = 1024 * 1024
+/** More than the reserve that may just have been given away. */
+const diskFullBytes = 4 * 1024 * 1024
 const lastWordsAgainMs = 2000
 const descriptorsAgainMs = 1000
 

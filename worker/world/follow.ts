@@ -284,10 +284,12 @@ export class Follow {
     try {
       if (position - this.spentTo > Math.min(spentMax, quota.shareBytes)) {
         await punch(path, this.spentTo, position)
+        quota.noteFree(path, position - this.spentTo)
         this.spentTo = position
       }
       if (cut && cut.to > this.cutTo) {
         await punch(path, this.cutTo, cut.to)
+        quota.noteFree(path, cut.to - this.cutTo)
         this.cutTo = cut.to
       }
     } catch (error) {

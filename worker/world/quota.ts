@@ -53,12 +53,12 @@ export class Quota {
 
   /**
    * Looks how much is free on the disk of a file: before any of it is given back, and when the step is over. What a step met
-   * could not be told later.
+   * could not be told later. `given`: so many bytes were given back just now, while the step may have met a full disk.
    */
-  noteFree(path: string): void {
+  noteFree(path: string, given = 0): void {
     try {
       const {bavail, bsize} = statfsSync(path)
-      this.leastFree = Math.min(this.leastFree, bavail * bsize)
+      this.leastFree = Math.min(this.leastFree, bavail * bsize - given)
     } catch {
       // Then it is as if nobody had looked.
     }

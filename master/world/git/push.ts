@@ -12,8 +12,13 @@ const racedWords =
 const refusedWords =
   /hook declined|protected branch|pre-receive|denied|prohibited|read-only|quota|does not support --atomic|remote rejected|hook .*(refused|rejected)|push rule/i
 
+const upToDate = /^=\t\S*:refs\/heads\//m
+
 /** Reads the answer of `git push --porcelain`. */
 export function classifyPush(answer: GitAnswer): PushOutcome {
+  // Whatever was expected of it: a branch that is there already was moved by somebody else.
+  if (answer.code === 0 && upToDate.test(answer.out))
+    return {outcome: 'raced', because: 'the branch was there already: somebody else moved it'}
   if (answer.code === 0) return {outcome: 'done'}
   const because =
     tidyWords([...rejections(answer.out), answer.err].join('\n')) || `git push ended with ${answer.code}`
