@@ -61,7 +61,7 @@ export async function confirm(
   if (shown.tip === pushed.landed) {
     const same = (await ground.world.git.treeOf(ground.source, shown.tip)) === tree
     return same
-      ? await done(ground, pushed)
+      ? await done(ground, pushed, outcome.outcome === 'done' && outcome.wasThere === true)
       : await lost(ground, pushed, 'failed', `${pushed.to} does not hold the tree that was judged`)
   }
   if (shown.tip === undefined) return {state: 'pushing', error: shown.because}
@@ -133,11 +133,11 @@ async function shownTip(
   }
 }
 
-async function done({world, source, guard}: PushGround, pushed: Pushed): Promise<PushEnd> {
+async function done({world, source, guard}: PushGround, pushed: Pushed, wasThere = false): Promise<PushEnd> {
   await world.store.transaction(async (tx) => {
     await guard(tx)
     // The poller need not wait for its time to see what was moved.
-    if (await settleDone(tx, pushed)) await wakeSource(tx, source.name)
+    if (await settleDone(tx, pushed, wasThere)) await wakeSource(tx, source.name)
   })
   return {state: 'done', error: null}
 }

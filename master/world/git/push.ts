@@ -2,9 +2,9 @@
 import type {GitAnswer} from './command.ts'
 import {faultKind, tidyWords} from './command.ts'
 
-/** done: the server took it. raced: somebody else moved the branch. refused: a rule of the server. unknown: no answer. */
+/** done: the server took it, or had it already (`wasThere`). raced: somebody else moved the branch. refused: a rule of the server. unknown: no answer. */
 export type PushOutcome =
-  | {readonly outcome: 'done'}
+  | {readonly outcome: 'done'; readonly wasThere?: true}
   | {readonly outcome: 'raced' | 'refused' | 'auth' | 'unknown'; readonly because: string}
 
 const racedWords =
@@ -16,9 +16,8 @@ const upToDate = /^=\t\S*:refs\/heads\//m
 
 /** Reads the answer of `git push --porcelain`. */
 export function classifyPush(answer: GitAnswer): PushOutcome {
-  // Whatever was expected of it: a branch that is there already was moved by somebody else.
-  if (answer.code === 0 && upToDate.test(answer.out))
-    return {outcome: 'raced', because: 'the branch was there already: somebody else moved it'}
+  // Whatever was expected of it: a branch that is there already is no complaint to git.
+  if (answer.code === 0 && upToDate.test(answer.out)) return {outcome: 'done', wasThere: true}
   if (answer.code === 0) return {outcome: 'done'}
   const because =
     tidyWords([...rejections(answer.out), answer.err].join('\n')) || `git push ended with ${answer.code}`

@@ -153,7 +153,7 @@ export async function pushAgain(
   )
 }
 
-/** Ends a push that landed, with its event. False when somebody else has ended it. */
+/** Ends a push that landed, with its event; one that found all there (`wasThere`) is no promotion if another was. False when somebody else has ended it. */
 export async function settleDone(
   tx: Sql,
   row: {
@@ -165,6 +165,7 @@ export async function settleDone(
     readonly revision: string
     readonly landed: string
   },
+  wasThere = false,
 ): Promise<boolean> {
   const {id, rule, kind, from, to, revision, landed} = row
   await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 72))', [`${rule} ${to}`])
@@ -175,9 +176,9 @@ export async function settleDone(
               CASE WHEN o.id IS NOT NULL THEN 'it was promoted by another decision meanwhile' END
        FROM (SELECT 1) one LEFT JOIN LATERAL (
          SELECT id FROM promotions o WHERE o.rule = p.rule AND o.state = 'done' AND o.landed = p.landed
-           AND o.to_tip IS NOT DISTINCT FROM p.to_tip AND o.settled_at >= p.decided_at LIMIT 1) o ON true)
+           AND o.to_tip IS NOT DISTINCT FROM p.to_tip AND ($2 OR o.settled_at >= p.decided_at) LIMIT 1) o ON true)
      WHERE p.id = $1 AND p.state = 'pushing' RETURNING p.state`,
-    [id],
+    [id, wasThere],
   )
   if (settled?.state !== 'done') return false
   const type = kind === 'rollback' ? 'branch.rolledBack' : 'branch.promoted'
