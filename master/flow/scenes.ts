@@ -45,8 +45,11 @@ export async function look(ground: LookGround, rule: PromotionRule): Promise<Sce
   if (fromTip === null || toTip === null) return {...nothing, relation: null, lag: noLag}
   if (fromTip === toTip) return {...nothing, relation: 'same', lag: {commits: 0, seconds: 0}}
   const question = `${source.name} ${fromTip} ${toTip}`
-  const lineage = await recall(world.git, `lineage ${question}`, () =>
-    world.git.lineage(source, fromTip, toTip),
+  const lineage = await recall(
+    world.git,
+    `lineage ${question}`,
+    () => world.git.lineage(source, fromTip, toTip),
+    ({since, beyond}) => since.size + beyond.size,
   )
   const {relation, oldestAt, since} = lineage
   if (relation === 'behind') return {...nothing, relation, lag: {commits: 0, seconds: 0}}
