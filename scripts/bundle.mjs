@@ -2,7 +2,7 @@
 // lets a master start in half the time. Plain Node; `bin/ostler.mjs` runs the bundle while it is not older than what it is made of.
 import {readFileSync, rmSync} from 'node:fs'
 import {createRequire} from 'node:module'
-import {dirname, join} from 'node:path'
+import {basename, dirname, join, relative} from 'node:path'
 import {pathToFileURL} from 'node:url'
 import {root} from './place.mjs'
 
@@ -28,15 +28,17 @@ const named = {
         pluginData: 'asked',
       })
       const isCommon = found.errors.length === 0 && !found.external && !isModule(found.path)
-      return isCommon ? {path: found.path, namespace: 'named'} : null
+      return isCommon ? {path: relative(root, found.path), namespace: 'named'} : null
     })
-    build.onLoad({filter: /.*/, namespace: 'named'}, async ({path}) => {
+    // Its path is told below the root: what is made must not tell where it was made.
+    build.onLoad({filter: /.*/, namespace: 'named'}, async ({path: below}) => {
+      const path = join(root, below)
       const {default: _all, ...names} = await import(pathToFileURL(path).href)
       const list = Object.keys(names).filter(
         (name) => name !== '__esModule' && /^[A-Za-z_$][\w$]*$/.test(name),
       )
       return {
-        contents: `const all = require(${JSON.stringify(path)})\nexport default all\nexport const {${list.join(', ')}} = all`,
+        contents: `const all = require('./${basename(path)}')\nexport default all\nexport const {${list.join(', ')}} = all`,
         resolveDir: dirname(path),
       }
     })
