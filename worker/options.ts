@@ -1,7 +1,7 @@
 // The command line of `ostler worker`, read at the door: everything wrong with it at once.
 import {readFileSync} from 'node:fs'
 import {resolve} from 'node:path'
-import {Command, CommanderError} from 'commander'
+import {Command, CommanderError, Option} from 'commander'
 import {spoolPolicies, type SpoolPolicy} from './core/backlog.ts'
 
 export interface WorkerOptions {
@@ -22,9 +22,9 @@ export interface WorkerOptions {
 /** A build with less room than this would say nothing. */
 const shareMin = 1024 * 1024
 
-/** The options, or the code to exit with after the words were printed. */
-export function readOptions(argv: readonly string[]): WorkerOptions | number {
-  const command = new Command('ostler worker')
+/** The worker's command line, for whoever reads it and for whoever prints it. */
+export function workerProgram(name: string): Command {
+  return new Command(name)
     .description('Runs a worker: it connects to a master and builds what it is offered.')
     .requiredOption(
       '--master <url>',
@@ -42,17 +42,27 @@ export function readOptions(argv: readonly string[]): WorkerOptions | number {
       'how much output may wait on this disk for a master that takes none, shared by the builds',
       '1GiB',
     )
-    .option(
-      '--spool-full <policy>',
-      'what becomes of more: "truncate" cuts the middle out of it and the build goes on, "block" holds the step',
-      'truncate',
-    )
+    .addOption(spoolFull)
     .option(
       '--engine-socket <path>',
       'the socket of Docker or Podman (else DOCKER_HOST or CONTAINER_HOST, else the usual places); "none" uses none',
     )
     .addHelpText('after', afterHelp)
     .exitOverride()
+}
+
+/** Its choices are looked at with all else, so that every problem is told at once. */
+const spoolFull = Object.assign(
+  new Option(
+    '--spool-full <policy>',
+    'what becomes of more: "truncate" cuts the middle out of it and the build goes on, "block" holds the step',
+  ).default('truncate'),
+  {argChoices: [...spoolPolicies]},
+)
+
+/** The options, or the code to exit with after the words were printed. */
+export function readOptions(argv: readonly string[]): WorkerOptions | number {
+  const command = workerProgram('ostler worker')
   try {
     command.parse([...argv], {from: 'user'})
   } catch (error) {
