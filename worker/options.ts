@@ -25,9 +25,9 @@ export interface WorkerOptions {
 /** A build with less room than this would say nothing. */
 const shareMin = 1024 * 1024
 
-/** The options, or the code to exit with after the words were printed. */
-export function readOptions(argv: readonly string[]): WorkerOptions | number {
-  const command = new Command('ostler worker')
+/** The worker's command line, for whoever reads it and for whoever prints it. */
+export function workerProgram(name: string): Command {
+  return new Command(name)
     .description('Runs a worker: it connects to a master and builds what it is offered.')
     .addOption(
       new Option(
@@ -53,11 +53,7 @@ export function readOptions(argv: readonly string[]): WorkerOptions | number {
       'how much output may wait on this disk for a master that takes none, shared by the builds',
       '1GiB',
     )
-    .option(
-      '--spool-full <policy>',
-      'what becomes of more: "truncate" cuts the middle out of it and the build goes on, "block" holds the step',
-      'truncate',
-    )
+    .addOption(spoolFull)
     .addOption(
       new Option(
         '--stop <way>',
@@ -73,7 +69,21 @@ export function readOptions(argv: readonly string[]): WorkerOptions | number {
     )
     .addHelpText('after', afterHelp)
     .exitOverride()
-    .configureOutput({outputError: () => undefined})
+}
+
+/** Its choices are looked at with all else, so that every problem is told at once. */
+const spoolFull = Object.assign(
+  new Option(
+    '--spool-full <policy>',
+    'what becomes of more: "truncate" cuts the middle out of it and the build goes on, "block" holds the step',
+  ).default('truncate'),
+  {argChoices: [...spoolPolicies]},
+)
+
+/** The options, or the code to exit with after the words were printed. */
+export function readOptions(argv: readonly string[]): WorkerOptions | number {
+  const command = workerProgram('ostler worker')
+  command.configureOutput({outputError: () => undefined})
   try {
     command.parse([...argv], {from: 'user'})
   } catch (error) {
