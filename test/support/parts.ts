@@ -24,6 +24,10 @@ export type Part =
   | 'openssl'
   | 'sshd'
   | 'object-store'
+  | 'prometheus'
+  | 'bash'
+  | 'zsh'
+  | 'man-readers'
 
 /** The parts that are asked of an engine's socket. */
 export type EnginePart = 'docker' | 'images' | 'machine' | 'podman' | 'docker-group' | 'podman-group'
@@ -169,6 +173,13 @@ export function whyAbsent(part: Exclude<Part, EnginePart>): string | null {
       return objectServerPrograms.every(program)
         ? null
         : "Ceph's object gateway is not installed (radosgw, ceph-mon and ceph-osd)"
+    case 'prometheus':
+      return program('prometheus') && program('promtool') ? null : 'Prometheus is not installed'
+    case 'bash':
+    case 'zsh':
+      return program(part) ? null : `${part} is not installed`
+    case 'man-readers':
+      return program('mandoc') && program('groff') ? null : 'mandoc and groff are not installed'
     case 'sshd':
       return sshdProgram() && program('ssh') ? null : 'openssh-server is not installed'
     case 'memory-limits':
