@@ -6,7 +6,7 @@ import {dirname, join} from 'node:path'
 import {pathToFileURL} from 'node:url'
 import {root} from './place.mjs'
 
-const programs = {master: 'master/cli/ostler.js', worker: 'worker/main.js'}
+const programs = {master: 'master/cli/ostler.js', worker: 'worker/main.js', charm: 'charms/hook.js'}
 /** Loaded when they are needed, if ever; they bring files of their own. */
 const apart = ['@electric-sql/pglite', '@aws-sdk/*', 'esbuild']
 /** What CommonJS packages expect to find. */
