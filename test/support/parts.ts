@@ -27,6 +27,7 @@ export type Part =
   | 'bash'
   | 'zsh'
   | 'man-readers'
+  | 'prometheus'
 
 /** The parts that are asked of an engine's socket. */
 export type EnginePart = 'docker' | 'images' | 'podman' | 'docker-group' | 'podman-group'
@@ -167,6 +168,8 @@ export function whyAbsent(part: Exclude<Part, EnginePart>): string | null {
       return program(part) ? null : `${part} is not installed`
     case 'man-readers':
       return program('mandoc') && program('groff') ? null : 'mandoc and groff are not installed'
+    case 'prometheus':
+      return program('prometheus') && program('promtool') ? null : 'Prometheus is not installed'
     case 'sshd':
       return sshdProgram() && program('ssh') ? null : 'openssh-server is not installed'
     case 'memory-limits':
