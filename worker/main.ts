@@ -12,6 +12,7 @@ import {Disk} from './world/disk.ts'
 import type {Engine} from './world/engine.ts'
 import {findEngine} from './world/find-engine.ts'
 import {Link} from './world/link.ts'
+import {ownVersion} from './world/place.ts'
 import {note, refuse, warn} from './world/print.ts'
 import type {SpoolRule} from './world/quota.ts'
 import {openState} from './world/state.ts'
@@ -147,7 +148,7 @@ function helloOf(
     protocols: [protocolOldest, protocolNewest],
     worker: name,
     instance,
-    version: '0.1.0',
+    version: ownVersion(),
     labels: {...labels},
     maxBuilds,
     engine: engine?.name ?? null,
