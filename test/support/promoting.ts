@@ -139,24 +139,6 @@ export const gate = (over: Partial<Gate> = {}): Gate => ({
   ...over,
 })
 
-/** A builder that nobody runs. */
-export const builderNamed = (name: string): Builder => ({
-  name,
-  tags: [],
-  description: '',
-  requires: {},
-  workers: [],
-  container: null,
-  env: {},
-  properties: {},
-  timeoutMs: null,
-  collapseRequests: true,
-  priority: 0,
-  intGraceMs: 1000,
-  termGraceMs: 1000,
-  steps: [],
-})
-
 let minute = 0
 
 /** A build as the river would have left it. `result` null is still running. */

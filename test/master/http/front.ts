@@ -21,27 +21,18 @@ import type {Store} from '../../../master/world/store/store.ts'
 import {createToken, type Role} from '../../../master/world/store/tokens.ts'
 import {eachDatabase, type Place} from '../../support/database.ts'
 import {fastForward, greenOf} from '../../support/promoting.ts'
+import {builderNamed} from '../../support/builders.ts'
 
 const none = async (): Promise<never> => await Promise.reject(new Error('no promotion in this test'))
 
 export const hookSecret = 'the forge knows this'
 
-const builder = (name: string): Builder => ({
-  name,
-  tags: [name === 'linux' ? 'unix' : 'other'],
-  description: `builds ${name}`,
-  requires: {os: name},
-  workers: [],
-  container: null,
-  env: {},
-  properties: {},
-  timeoutMs: null,
-  collapseRequests: false,
-  priority: 0,
-  intGraceMs: 1000,
-  termGraceMs: 1000,
-  steps: [],
-})
+const builder = (name: string) =>
+  builderNamed(name, {
+    tags: [name === 'linux' ? 'unix' : 'other'],
+    description: `builds ${name}`,
+    requires: {os: name},
+  })
 
 export const config: Config = {
   title: 'Tests',
