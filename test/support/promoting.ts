@@ -3,16 +3,7 @@ import type {ExecutionContext} from 'ava'
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import type {
-  Builder,
-  Config,
-  FastForward,
-  Gate,
-  GitSource,
-  Green,
-  Merge,
-  PromotionRule,
-} from '../../config/config.ts'
+import type {Config, FastForward, Gate, GitSource, Green, Merge, PromotionRule} from '../../config/config.ts'
 import type {BellName, Bells} from '../../master/world/bells.ts'
 import {Git} from '../../master/world/git.ts'
 import {openSay} from '../../master/world/say.ts'
