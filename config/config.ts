@@ -165,8 +165,10 @@ export interface Parameter {
 }
 
 export interface Promotions {
-  /** A cron expression in the configuration's time zone; null: only by command. */
+  /** A cron expression in the configuration's time zone; null: only when a build has ended. */
   readonly schedule: string | null
+  /** onDemand: the master judges no rule by itself. */
+  readonly run: 'automatic' | 'onDemand'
   readonly committer: Committer
   readonly rules: readonly PromotionRule[]
 }

@@ -113,8 +113,19 @@ export function contradictions(config: Config): readonly Finding[] {
       })
     }
   }
-  return [...found, ...circles(promotions.rules), ...sharedPushCredentials(config)]
+  return [
+    ...found,
+    ...idleSchedule(promotions),
+    ...circles(promotions.rules),
+    ...sharedPushCredentials(config),
+  ]
 }
+
+/** Nobody should wait for a calendar that nobody looks at. */
+const idleSchedule = ({run, schedule}: Config['promotions']): readonly Finding[] =>
+  run === 'onDemand' && schedule !== null
+    ? [{path: ['promotions', 'schedule'], message: 'has no effect with run: onDemand; remove one of the two'}]
+    : []
 
 /** Fast-forward rules that lead back to where they began: such branches are one branch. */
 function circles(rules: Config['promotions']['rules']): readonly Finding[] {

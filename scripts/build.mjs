@@ -61,6 +61,9 @@ export async function build(say) {
     say('Bundling the programs.')
     await bundle()
   })
+  await whenStale('share', [...bundleSources(), join(root, 'package.json'), ...changelog()], async () => {
+    await run('../dist/scripts/print-commands.js', [], say)
+  })
   if (!existsSync(viteConfig)) return
   await whenStale('web', webSources(), async () => {
     say('Bundling the web page.')
@@ -100,6 +103,9 @@ function typescriptSources(of) {
 function bundleSources() {
   return [...typescriptSources(['config', 'worker', 'master', 'charms']), join(root, 'scripts', 'bundle.mjs')]
 }
+
+/** Man pages bear the day of the version. */
+const changelog = () => [join(root, 'debian', 'changelog')].filter((file) => existsSync(file))
 
 function webSources() {
   const below = ['master/web', 'master/http', 'worker/protocol', 'config', 'worker/core', 'master/core']

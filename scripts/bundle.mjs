@@ -1,6 +1,6 @@
 // Bundles the compiled master and worker with their packages into dist/bundle: one file that is read instead of two thousand
 // lets a master start in half the time. Plain Node; `bin/ostler.mjs` runs the bundle while it is not older than what it is made of.
-import {rmSync} from 'node:fs'
+import {readFileSync, rmSync} from 'node:fs'
 import {createRequire} from 'node:module'
 import {dirname, join} from 'node:path'
 import {pathToFileURL} from 'node:url'
@@ -8,7 +8,7 @@ import {root} from './place.mjs'
 
 const programs = {master: 'master/cli/ostler.js', worker: 'worker/main.js', charm: 'charms/hook.js'}
 /** Loaded when they are needed, if ever; they bring files of their own. */
-const apart = ['@electric-sql/pglite', '@aws-sdk/*', 'esbuild']
+const apart = ['@electric-sql/pglite', 'esbuild']
 /** What CommonJS packages expect to find. */
 const banner = [
   "import {createRequire as requireFrom} from 'node:module'",
@@ -27,7 +27,8 @@ const named = {
         resolveDir,
         pluginData: 'asked',
       })
-      return found.errors.length > 0 || found.external ? null : {path: found.path, namespace: 'named'}
+      const isCommon = found.errors.length === 0 && !found.external && !isModule(found.path)
+      return isCommon ? {path: found.path, namespace: 'named'} : null
     })
     build.onLoad({filter: /.*/, namespace: 'named'}, async ({path}) => {
       const {default: _all, ...names} = await import(pathToFileURL(path).href)
@@ -41,6 +42,8 @@ const named = {
     })
   },
 }
+
+const isModule = (path) => /^(import|export)\b/m.test(readFileSync(path, 'utf8'))
 
 /** What a package can do without, since it is not installed or is machine code, stays a `require` that fails when it is reached. */
 const optional = {

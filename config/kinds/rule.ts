@@ -22,6 +22,7 @@ export const ruleHoles = ['revision', 'from', 'to', 'rule'] as const
 
 const roles = ['developer', 'operator', 'admin'] as const
 const reverts = ['veto', 'ignore'] as const
+const runs = ['automatic', 'onDemand'] as const
 
 /** Options of every rule. */
 export const ruleOptions = () => ({
@@ -134,7 +135,13 @@ export const promotionShapeOf = <T extends z.ZodType>(rule: T) =>
         .nullable()
         .prefault(null)
         .describe(
-          "When to look for what can be promoted: a cron expression in the document's time zone. `null`: only by command.",
+          "When to look for what can be promoted, beside every end of a build: a cron expression in the document's time zone.",
+        ),
+      run: z
+        .enum(runs, {error: `expected one of ${runs.join(', ')}`})
+        .prefault('automatic')
+        .describe(
+          '`automatic`: the master judges by itself, when a build has ended and when the schedule is due. `onDemand`: only when it is asked, by `ostler promote` or on the page.',
         ),
       committer: committer()
         .prefault({name: 'Ostler', email: 'ostler@localhost'})

@@ -1,9 +1,8 @@
 // The `ostler` command: one file per verb in `verbs/`. `ostler worker` is the worker's own program (see bin/).
-import {Command, CommanderError} from 'commander'
+import {CommanderError} from 'commander'
 import {Ending, exits, type Exit} from './exits.ts'
-import {ownVersion} from '../world/place.ts'
 import {sayError} from './print.ts'
-import {verbs} from './verbs/index.ts'
+import {ostlerProgram} from './program.ts'
 
 /** Runs the command; answers its exit code. */
 export async function main(argv: readonly string[]): Promise<Exit> {
@@ -14,18 +13,7 @@ export async function main(argv: readonly string[]): Promise<Exit> {
       'error',
       (error: NodeJS.ErrnoException) => error.code === 'EPIPE' && process.exit(exits.done),
     )
-  const program = new Command('ostler')
-    .description('Ostler: a self-hosted CI master and worker.')
-    .version(ownVersion(), '--version')
-    .showHelpAfterError('(ostler --help lists what there is)')
-    .exitOverride()
-    .addHelpText(
-      'after',
-      '\nExit codes: 0 done, 1 the thing asked about failed, 2 wrong usage or configuration, 3 not reached or refused.',
-    )
-  for (const verb of verbs) verb(program, (code) => (exit = code))
-  for (const command of program.commands)
-    command.exitOverride().showHelpAfterError(`(ostler ${command.name()} --help explains)`)
+  const program = ostlerProgram((code) => (exit = code))
   try {
     if (argv.length === 0) program.help({error: true})
     await program.parseAsync([...argv], {from: 'user'})

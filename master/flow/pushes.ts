@@ -6,7 +6,7 @@ import type {Bells} from '../world/bells.ts'
 import type {Git, PushOutcome} from '../world/git.ts'
 import type {Say} from '../world/say.ts'
 import {wakeSource} from '../world/store/changes.ts'
-import {pushingPromotions, settleDone, settleLost} from '../world/store/promotions.ts'
+import {promotedMeanwhile, pushingPromotions, settleDone, settleLost} from '../world/store/promotions.ts'
 import type {PromotionRow} from '../world/store/promotions.ts'
 import type {Store} from '../world/store/store.ts'
 import type {Guard} from './changes.ts'
@@ -134,12 +134,14 @@ async function shownTip(
 }
 
 async function done({world, source, guard}: PushGround, pushed: Pushed, wasThere = false): Promise<PushEnd> {
-  await world.store.transaction(async (tx) => {
+  const settled = await world.store.transaction(async (tx) => {
     await guard(tx)
+    const state = await settleDone(tx, pushed, wasThere)
     // The poller need not wait for its time to see what was moved.
-    if (await settleDone(tx, pushed, wasThere)) await wakeSource(tx, source.name)
+    if (state === 'done') await wakeSource(tx, source.name)
+    return state
   })
-  return {state: 'done', error: null}
+  return settled === 'raced' ? {state: 'raced', error: promotedMeanwhile} : {state: 'done', error: null}
 }
 
 async function lost(

@@ -147,7 +147,7 @@ function promotions(world: World, promote: Promote): Stage {
     slowTickMs: 60_000,
     async run() {
       const {config} = world.settings()
-      if (config.promotions.rules.length === 0) return null
+      if (config.promotions.rules.length === 0 || config.promotions.run === 'onDemand') return null
       const now = await databaseNow(world.store)
       const due = config.promotions.schedule
         ? lastDue(config.promotions.schedule, config.timezone, now)

@@ -132,6 +132,14 @@ test('a syntax error is told with its place', (t) => {
   t.regex(problem ?? '', /^ostler\.yaml:2:\d+: /)
 })
 
+test('a schedule of promotions that run on demand is a problem', (t) => {
+  const text = 'promotions:\n  run: onDemand\n  schedule: "*/5 * * * *"'
+  t.deepEqual(problems(text), [
+    'ostler.yaml:3:13: promotions.schedule: has no effect with run: onDemand; remove one of the two',
+  ])
+  t.deepEqual(problems('promotions:\n  run: onDemand'), [])
+})
+
 test('rules that lead in a circle, or a branch to itself, are problems', (t) => {
   const rule = (name: string, from: string, to: string) =>
     `    - {name: ${name}, kind: fastForward, source: p, from: ${from}, to: ${to}, green: {builders: [check]}}\n`

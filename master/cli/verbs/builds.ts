@@ -1,4 +1,6 @@
 // `ostler builds`: the newest builds.
+import {Option} from 'commander'
+import {results} from '../../../worker/protocol/results.ts'
 import {buildShape, list} from '../../http/shapes.ts'
 import {coloured, plain, sayJson, span, table} from '../print.ts'
 import {clientOf, clientVerb, count, type ClientFlags, type Verb} from '../verb.ts'
@@ -16,7 +18,7 @@ export const builds: Verb = (program) =>
     .option('--builder <name>', 'of this builder')
     .option('--branch <branch>', 'of this branch')
     .option('--revision <revision>', 'of this commit')
-    .option('--result <result>', 'with this result')
+    .addOption(new Option('--result <result>', 'with this result').choices([...results]))
     .option('--limit <n>', 'at most so many', count, 20)
     .action(async ({builder, branch, revision, result, limit, ...flags}: Flags) => {
       const client = await clientOf(flags)

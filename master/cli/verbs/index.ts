@@ -5,6 +5,7 @@ import {backup} from './backup.ts'
 import {builds} from './builds.ts'
 import {cancel} from './cancel.ts'
 import {checkConfig} from './check-config.ts'
+import {completion} from './completion.ts'
 import {excuses} from './excuses.ts'
 import {force} from './force.ts'
 import {fsck} from './fsck.ts'
@@ -57,4 +58,5 @@ export const verbs: readonly Verb[] = [
   backup,
   restore,
   fsck,
+  completion,
 ]

@@ -1,4 +1,5 @@
 // `ostler reports`: what reporters could not tell yet or gave up, and sending it again.
+import {Option} from 'commander'
 import {z} from 'zod'
 import {list, reportShape} from '../../http/shapes.ts'
 import {coloured, plain, say, sayJson, span, table} from '../print.ts'
@@ -12,7 +13,7 @@ interface Flags extends ClientFlags {
 
 export const reports: Verb = (program) =>
   clientVerb(program, 'reports', 'list what reporters told, what waits and what was given up')
-    .option('--state <state>', 'only waiting, sent or givenUp')
+    .addOption(new Option('--state <state>', 'only these').choices(['waiting', 'sent', 'givenUp']))
     .option('--again <id>', 'try to send this one now, also when it was given up')
     .option('--limit <n>', 'at most so many', count, 50)
     .action(async ({state, again, limit, ...flags}: Flags) => {

@@ -1,4 +1,5 @@
 // `ostler requests`: what waits, and why.
+import {Option} from 'commander'
 import {list, requestShape} from '../../http/shapes.ts'
 import {coloured, plain, sayJson, span, table} from '../print.ts'
 import {clientOf, clientVerb, count, type ClientFlags, type Verb} from '../verb.ts'
@@ -10,7 +11,11 @@ interface Flags extends ClientFlags {
 
 export const requests: Verb = (program) =>
   clientVerb(program, 'requests', 'list build requests and why they wait')
-    .option('--state <state>', 'pending, claimed or finished', 'pending')
+    .addOption(
+      new Option('--state <state>', 'in this state')
+        .choices(['pending', 'claimed', 'finished'])
+        .default('pending'),
+    )
     .option('--limit <n>', 'at most so many', count, 50)
     .action(async ({state, limit, ...flags}: Flags) => {
       const client = await clientOf(flags)

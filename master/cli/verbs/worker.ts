@@ -1,11 +1,5 @@
 // `ostler worker` for the help only: the executable hands it to the worker's own program before this one starts.
+import {workerProgram} from '../../../worker/options.ts'
 import type {Verb} from '../verb.ts'
 
-export const worker: Verb = (program) =>
-  program
-    .command('worker')
-    .description(
-      'run a worker: ostler worker --master URL --name NAME --state-dir DIR [--label k=v]... [--max-builds N]',
-    )
-    .allowUnknownOption()
-    .helpOption(false)
+export const worker: Verb = (program) => program.addCommand(workerProgram('worker'))

@@ -153,7 +153,10 @@ export async function pushAgain(
   )
 }
 
-/** Ends a push that landed, with its event; one that found all there (`wasThere`) is no promotion if another was. False when somebody else has ended it. */
+/** What is said of a push that found all there. */
+export const promotedMeanwhile = 'it was promoted by another decision meanwhile'
+
+/** Ends a push that landed, with its event; one that found all there (`wasThere`) is no promotion if another was, and `raced`. Null when somebody else has ended it. */
 export async function settleDone(
   tx: Sql,
   row: {
@@ -166,25 +169,25 @@ export async function settleDone(
     readonly landed: string
   },
   wasThere = false,
-): Promise<boolean> {
+): Promise<'done' | 'raced' | null> {
   const {id, rule, kind, from, to, revision, landed} = row
   await tx.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 72))', [`${rule} ${to}`])
   // Of several that pushed the same, one moved the branch; for the others it was there already.
-  const [settled] = await tx.query<{state: string}>(
+  const [settled] = await tx.query<{state: 'done' | 'raced'}>(
     `UPDATE promotions p SET settled_at = now(), checked_at = now(), (state, error) = (
        SELECT CASE WHEN o.id IS NULL THEN 'done' ELSE 'raced' END,
-              CASE WHEN o.id IS NOT NULL THEN 'it was promoted by another decision meanwhile' END
+              CASE WHEN o.id IS NOT NULL THEN $3 END
        FROM (SELECT 1) one LEFT JOIN LATERAL (
          SELECT id FROM promotions o WHERE o.rule = p.rule AND o.state = 'done' AND o.landed = p.landed
            AND o.to_tip IS NOT DISTINCT FROM p.to_tip AND ($2 OR o.settled_at >= p.decided_at) LIMIT 1) o ON true)
      WHERE p.id = $1 AND p.state = 'pushing' RETURNING p.state`,
-    [id, wasThere],
+    [id, wasThere, promotedMeanwhile],
   )
-  if (settled?.state !== 'done') return false
+  if (settled?.state !== 'done') return settled?.state ?? null
   const type = kind === 'rollback' ? 'branch.rolledBack' : 'branch.promoted'
   await record(tx, [{type, data: {rule, kind, from, to, revision, landed, promotion: id}}])
   if (kind !== 'rollback') await resolveConflicts(tx, rule)
-  return true
+  return 'done'
 }
 
 /** Ends a push that did not land. A failure is told once: not again while its words stay the same. */

@@ -40,3 +40,34 @@ promotions: {rules: [{name: stable, kind: fastForward, source: repo, from: main,
   )
   t.is(done?.count, 1)
 })
+
+eachDatabase(
+  'rules that run on demand move nothing by themselves, and all that is green when they are asked',
+  async (t, store) => {
+    const repository = await Repository.make(t)
+    const one = await repository.commit('one')
+    const two = await repository.commit('two')
+    await repository.push('main', `${one}:refs/heads/stable`)
+    const world = await openTestWorld(
+      t,
+      store,
+      `
+changeSources: [{name: repo, kind: git, url: "file://${repository.server}", branches: [main]}]
+builders: [{name: gate, steps: [{kind: shell, name: s, command: 'true'}]}]
+promotions:
+  run: onDemand
+  rules: [{name: stable, kind: fastForward, source: repo, from: main, to: stable, green: {builders: [gate]}}]
+`,
+    )
+    const git = new Git({stateDir: await stateDirectory(t), secret: async (name) => name})
+    const river = openRiver(world, git, new Sessions(world))
+    const stage = river.stages.find(({name}) => name === 'promotions')
+    const build = await addBuild(store, two, 'success')
+    await store.transaction((tx) => record(tx, [{type: 'build.finished', data: {build}}]))
+    await stage?.run()
+    t.is(await repository.tip('stable'), one)
+    const decision = await river.decide({rule: 'stable', dryRun: false, actor: 'timer'})
+    t.is(decision.verdict, 'promote')
+    t.is(await repository.tip('stable'), two)
+  },
+)

@@ -140,6 +140,7 @@ export const config: Config = {
   ],
   promotions: {
     schedule: null,
+    run: 'automatic',
     committer: {name: 'Ostler', email: 'ostler@example.org'},
     rules: [
       fastForward({

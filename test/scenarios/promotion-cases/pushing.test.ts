@@ -114,6 +114,33 @@ onlyPostgres('case 19: of twenty that race without a lease one moves the branch,
   })
 })
 
+eachDatabase(
+  'case 19: who plans after another has promoted the same has promoted nothing',
+  async (t, store) => {
+    const {at, repository, run, world, config, events, rows} = await openScene(t, store, [fastForward()])
+    await addBuild(store, sure(at['two']), 'success')
+    // No lease: the other one looks, judges, lands and settles just before this one writes its plan.
+    const {whileHolding: _, ...free} = world
+    const other = await openWorld(t, store, {master: 'other'})
+    const {whileHolding: __, ...racer} = other
+    const treeOf = world.git.treeOf.bind(world.git)
+    world.git.treeOf = async (...call) => {
+      world.git.treeOf = treeOf
+      await runPromotions(racer, config, {actor: 'schedule'})
+      return await treeOf(...call)
+    }
+    const [report] = await runPromotions(free, config, {actor: 'schedule'})
+    t.is(report?.state, 'raced')
+    t.deepEqual(
+      (await rows()).map(({state}) => state),
+      ['done', 'raced'],
+    )
+    t.is((await events('branch.promoted')).length, 1)
+    t.is(await repository.tip('stable'), sure(at['two']))
+    t.like(await run(), {verdict: 'wait'})
+  },
+)
+
 eachDatabase('case 20: a push whose answer is lost is looked up and told once', async (t, store) => {
   const {at, repository, run, hook, events} = await openScene(t, store, [fastForward()])
   await addBuild(store, sure(at['two']), 'success')
