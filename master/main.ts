@@ -11,23 +11,34 @@ import {firstAdminToken} from './world/admin-token.ts'
 import {writeBackup} from './world/backup/make.ts'
 import {openBells} from './world/bells.ts'
 import {startClock} from './world/clock.ts'
+import {clockComplaints} from './core/standing.ts'
 import {complaintsOf} from './world/findings.ts'
 import {Git} from './world/git.ts'
 import {openDescriptors} from './world/descriptors.ts'
 import {ledger} from './world/ledger.ts'
 import {builtFile, ownVersion} from './world/place.ts'
-import {openSay} from './world/say.ts'
+import {startPulse} from './world/pulse.ts'
+import {complain, openSay} from './world/say.ts'
 import {
   ConfigurationRefused,
+  firstSettings,
   openReload,
-  readGood,
-  storeVersion,
+  readAnyway,
+  refusedComplaint,
   tellConfiguration,
 } from './world/settings.ts'
+import {Secrets} from './world/secrets.ts'
 import {openShelves} from './world/shelves.ts'
+import {startTrouble} from './world/start-trouble.ts'
 import {openStore} from './world/store/database.ts'
 import {enterMaster, leaveMasters} from './world/store/masters.ts'
+import {whereIs} from './world/store/reach.ts'
+import {keepTold} from './world/vitals.ts'
+import {systemd} from '../worker/systemd/systemd.ts'
 import type {World} from './world/world.ts'
+
+/** How long a start may go on, in milliseconds, after each word on what it waits for. */
+const startPatienceMs = 90_000
 
 export interface MasterOptions {
   readonly config: string
@@ -41,6 +52,8 @@ export interface MasterOptions {
   /** Or an object store, `s3://…`, or null. */
   readonly objectStore: string | null
   readonly logLevel: string
+  /** With a configuration that is refused, go on with the last good one that the database has. */
+  readonly lastGood?: boolean
 }
 
 export interface Master {
@@ -54,17 +67,21 @@ export interface Master {
 /** Starts a master. Throws ConfigurationRefused, or an Error whose message says what to do. */
 export async function startMaster(options: MasterOptions): Promise<Master> {
   const say = openSay(options.logLevel)
-  const good = await readGood(options.config)
+  const loaded = await readAnyway(options.config)
+  if (loaded.refusal !== null && !options.lastGood) throw loaded.refusal
   await mkdir(options.stateDir, {recursive: true})
   const shelves = await openShelves(options, say)
+  let isStarted = false
   const store = await openStore({
     url: options.databaseUrl,
     stateDir: options.stateDir,
     say: (text) => {
       say.info(text)
+      if (!isStarted) tellStart(text)
     },
   })
-  let settings = await storeVersion(store, good.config, good.hash)
+  const first = await firstSettings(store, loaded, say)
+  let {settings, refusal} = first
   const version = ownVersion()
   const master = `${hostname()}-${String(process.pid)}-${randomBytes(4).toString('hex')}`
   const bells = await openBells(store, master)
@@ -82,10 +99,26 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
   const git = new Git({stateDir: options.stateDir, secret: (name) => settings.secrets.read(name)})
   const sessions = new Sessions(world)
   const river = openRiver(world, git, sessions)
-  const reload = openReload({file: options.config, world, inForce: (next) => (settings = next)})
+  const reload = openReload({
+    file: options.config,
+    world,
+    inForce: (next) => ([settings, refusal] = [next, null]),
+    refused: (why) => (refusal = why),
+  })
   const metrics = new Registry()
   collectDefaultMetrics({register: metrics})
   const current = flow(river.stages, bells, say)
+  const pulse = startPulse(store, options.databaseUrl)
+  const complaints = () => {
+    const hindrance = world.hindrance()
+    return [
+      ...(hindrance === null ? [] : [`no new builds are started: ${hindrance}`]),
+      ...(refusal === null ? [] : [refusedComplaint]),
+      ...clockComplaints(pulse.standing()),
+      ...current.troubles(),
+      ...complaintsOf(river.found().findings),
+    ]
+  }
   const server = await createServer({
     ...world,
     version,
@@ -93,21 +126,17 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     desk: sessions,
     promoter: {run: river.decide, planRollback: river.rollback.plan, rollBack: river.rollback.act},
     backup: (out) => writeBackup({...world, holder: master, version, scratch: options.stateDir}, out),
-    complaints: () => {
-      const hindrance = world.hindrance()
-      return Promise.resolve([
-        ...(hindrance === null ? [] : [`no new builds are started: ${hindrance}`]),
-        ...current.troubles(),
-        ...complaintsOf(river.found().findings),
-      ])
-    },
+    complaints: () => Promise.resolve(complaints()),
     found: river.found,
     metrics,
     webDirectory: builtFile('web'),
   })
   const stopClock = startClock(bells)
   await giveAdminToken(world, options.stateDir)
+  let quiet = () => {}
   const stop = async () => {
+    quiet()
+    pulse.stop()
     await stopClock()
     await server.close()
     await current.stop()
@@ -123,9 +152,11 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     await enterMaster(store, {id: master, address, version})
   } catch (error) {
     await stop() // Else it would go on with the builds, unheard.
-    throw wordedForListening(error, options.listen)
+    throw error
   }
-  await tellConfiguration(world, good.hash)
+  await tellConfiguration(world, first.hash)
+  isStarted = true
+  quiet = keepTold({pulse, database: whereIs(options.databaseUrl), complaints})
   say.info({address, database: store.engine}, `listening at ${address}`)
   return {
     address,
@@ -139,11 +170,10 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
   }
 }
 
-function wordedForListening(error: unknown, listen: string): unknown {
-  if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') return error
-  return new Error(
-    `another program listens at ${listen} (EADDRINUSE): stop it, or give this master another --listen HOST:PORT`,
-  )
+/** What takes its time at the start is told, and not held against it. */
+function tellStart(text: string): void {
+  systemd().status(text)
+  systemd().extend(startPatienceMs)
 }
 
 /** The first start makes an administrator's token. */
@@ -151,6 +181,10 @@ async function giveAdminToken(world: World, stateDir: string): Promise<void> {
   const file = await firstAdminToken(world.store, stateDir)
   if (file !== null) world.say.info(`the administrator's token is in ${file}`)
 }
+
+/** The database's URL where it is kept as a secret, or null. */
+export const databaseSecret = (): Promise<string | null> =>
+  new Secrets(null, process.env).find('database-url')
 
 function listenAddress(text: string): {host: string; port: number} {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:]*)):(\d{1,5})$/.exec(text)
@@ -166,16 +200,27 @@ export async function runMaster(options: MasterOptions): Promise<number> {
   try {
     master = await startMaster(options)
   } catch (error) {
-    console.error((error as Error).message)
+    const trouble = startTrouble(error, options)
+    systemd().status(trouble)
+    complain(error instanceof ConfigurationRefused ? error.message : trouble)
+    await systemd().close()
     return error instanceof ConfigurationRefused ? 2 : 1
   }
-  process.on('SIGHUP', () => void master.reload())
+  systemd().ready()
+  process.on('SIGHUP', () => {
+    systemd().reloading()
+    void master.reload().finally(() => {
+      systemd().ready()
+    })
+  })
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const)
       process.once(signal, () => {
         resolve()
       })
   })
+  systemd().stopping()
   await master.stop()
+  await systemd().close()
   return 0
 }

@@ -1,14 +1,14 @@
 // Bundles the compiled master and worker with their packages into dist/bundle: one file that is read instead of two thousand
 // lets a master start in half the time. Plain Node; `bin/ostler.mjs` runs the bundle while it is not older than what it is made of.
-import {rmSync} from 'node:fs'
+import {readFileSync, rmSync} from 'node:fs'
 import {createRequire} from 'node:module'
-import {dirname, join} from 'node:path'
+import {basename, dirname, join, relative} from 'node:path'
 import {pathToFileURL} from 'node:url'
 import {root} from './place.mjs'
 
 const programs = {master: 'master/cli/ostler.js', worker: 'worker/main.js'}
 /** Loaded when they are needed, if ever; they bring files of their own. */
-const apart = ['@electric-sql/pglite', '@aws-sdk/*', 'esbuild']
+const apart = ['@electric-sql/pglite', 'esbuild']
 /** What CommonJS packages expect to find. */
 const banner = [
   "import {createRequire as requireFrom} from 'node:module'",
@@ -27,20 +27,25 @@ const named = {
         resolveDir,
         pluginData: 'asked',
       })
-      return found.errors.length > 0 || found.external ? null : {path: found.path, namespace: 'named'}
+      const isCommon = found.errors.length === 0 && !found.external && !isModule(found.path)
+      return isCommon ? {path: relative(root, found.path), namespace: 'named'} : null
     })
-    build.onLoad({filter: /.*/, namespace: 'named'}, async ({path}) => {
+    // Its path is told below the root: what is made must not tell where it was made.
+    build.onLoad({filter: /.*/, namespace: 'named'}, async ({path: below}) => {
+      const path = join(root, below)
       const {default: _all, ...names} = await import(pathToFileURL(path).href)
       const list = Object.keys(names).filter(
         (name) => name !== '__esModule' && /^[A-Za-z_$][\w$]*$/.test(name),
       )
       return {
-        contents: `const all = require(${JSON.stringify(path)})\nexport default all\nexport const {${list.join(', ')}} = all`,
+        contents: `const all = require('./${basename(path)}')\nexport default all\nexport const {${list.join(', ')}} = all`,
         resolveDir: dirname(path),
       }
     })
   },
 }
+
+const isModule = (path) => /^(import|export)\b/m.test(readFileSync(path, 'utf8'))
 
 /** What a package can do without, since it is not installed or is machine code, stays a `require` that fails when it is reached. */
 const optional = {

@@ -137,7 +137,9 @@ test('every file of a pure room has a test of its name, or is what another test 
 })
 
 test('no path has a word that names nothing', (t) => {
-  const wrong = files.filter((path) =>
+  // What lies in debian/ is named by the packages and units it is for.
+  const ours = files.filter((path) => !path.startsWith('debian/'))
+  const wrong = ours.filter((path) =>
     path.split(/[/.-]/).some((word) => emptyWords.includes(word.toLowerCase())),
   )
   t.deepEqual(wrong, [])

@@ -3,27 +3,44 @@ import {Attempts} from './commands/attempts.ts'
 import {hands} from './commands/perform.ts'
 import {readOptions, type WorkerOptions} from './options.ts'
 import {protocolNewest, protocolOldest, type Hello} from './protocol/messages.ts'
+import {keepTold} from './standing.ts'
+import {fileTrouble} from './systemd/file-trouble.ts'
+import {systemd} from './systemd/systemd.ts'
 import {whyNoHoles} from './world/cut.ts'
 import {descriptorShortage} from './world/descriptors.ts'
 import {Disk} from './world/disk.ts'
 import type {Engine} from './world/engine.ts'
 import {findEngine} from './world/find-engine.ts'
 import {Link} from './world/link.ts'
-import {note, warn} from './world/print.ts'
+import {ownVersion} from './world/place.ts'
+import {note, refuse, warn} from './world/print.ts'
 import type {SpoolRule} from './world/quota.ts'
 import {openState} from './world/state.ts'
 import {HostSupervisors} from './world/supervisor.ts'
 import {Workspaces} from './world/workspaces.ts'
 
 const lastWordsMs = 5000
+/** For how much longer, in milliseconds, a worker that drains asks systemd to wait, again and again. */
+const drainStepMs = 60_000
 
 /** Runs a worker until it is told to stop; gives back the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   const options = readOptions(argv)
   if (typeof options === 'number') return options
+  try {
+    return await run(options)
+  } catch (error) {
+    refuse([fileTrouble(error, options.stateDir) ?? (error as Error).stack ?? String(error)])
+    return 1
+  } finally {
+    await systemd().close()
+  }
+}
+
+async function run(options: WorkerOptions): Promise<number> {
   const {stateDir, name, masters, token, maxBuilds, minFreeBytes} = options
   const state = openState(stateDir)
-  if ('problem' in state) return (process.stderr.write(`ostler worker: ${state.problem}\n`), 2)
+  if ('problem' in state) return (refuse([state.problem]), 2)
 
   const search = await findEngine(options.engineSocket)
   const {engine} = search
@@ -72,17 +89,30 @@ export async function main(argv: readonly string[]): Promise<number> {
   })
 
   const code = await new Promise<number>((resolve) => {
-    end = resolve
     attempts.goOn(link)
     link.dial()
+    systemd().ready()
+    const quiet = keepTold(link, attempts, maxBuilds)
+    end = (code) => {
+      quiet()
+      systemd().status(link.trouble)
+      resolve(code)
+    }
+    let [asked, isOver] = [0, false]
     const stop = async (endsBuilds: boolean): Promise<void> => {
+      if (++asked === 1 && options.drains && !endsBuilds)
+        await attempts.drained(() => systemd().extend(drainStepMs))
+      if (isOver) return
+      isOver = true
       note('worker.stop', {held: attempts.fences.size, endsBuilds})
+      quiet()
+      systemd().stopping()
       attempts.drain()
       if (endsBuilds) await attempts.endAll(lastWordsMs)
       link.close()
       resolve(0)
     }
-    process.once('SIGTERM', () => void stop(false))
+    process.on('SIGTERM', () => void stop(false))
     process.once('SIGINT', () => void stop(true))
   })
   await engine?.settled()
@@ -118,7 +148,7 @@ function helloOf(
     protocols: [protocolOldest, protocolNewest],
     worker: name,
     instance,
-    version: '0.1.0',
+    version: ownVersion(),
     labels: {...labels},
     maxBuilds,
     engine: engine?.name ?? null,

@@ -3,6 +3,7 @@ import {readFileSync} from 'node:fs'
 import {resolve} from 'node:path'
 import {Command, CommanderError, Option} from 'commander'
 import {spoolPolicies, type SpoolPolicy} from './core/backlog.ts'
+import {refuse} from './world/print.ts'
 
 export interface WorkerOptions {
   /** Each without a final slash. */
@@ -17,6 +18,8 @@ export interface WorkerOptions {
   readonly spoolBytes: number
   readonly spoolFull: SpoolPolicy
   readonly engineSocket: string | null
+  /** Whether it waits for its builds when it is told to stop. */
+  readonly drains: boolean
 }
 
 /** A build with less room than this would say nothing. */
@@ -26,12 +29,20 @@ const shareMin = 1024 * 1024
 export function workerProgram(name: string): Command {
   return new Command(name)
     .description('Runs a worker: it connects to a master and builds what it is offered.')
-    .requiredOption(
-      '--master <url>',
-      'the master, such as https://ci.example.org; given more than once, the worker uses any and moves on when one goes',
-      collect,
+    .addOption(
+      new Option(
+        '--master <url>',
+        'the master, such as https://ci.example.org; given more than once, the worker uses any and moves on when one goes',
+      )
+        .env('OSTLER_MASTER')
+        .argParser(collectWords)
+        .makeOptionMandatory(),
     )
-    .requiredOption('--name <name>', "this worker's name, as the master knows it")
+    .addOption(
+      new Option('--name <name>', "this worker's name, as the master knows it")
+        .env('OSTLER_WORKER_NAME')
+        .makeOptionMandatory(),
+    )
     .requiredOption('--state-dir <dir>', 'where workspaces and journals are kept')
     .option('--label <key=value>', 'something this worker can; may be given more than once', collect, [])
     .option('--max-builds <n>', 'how many builds at once', '1')
@@ -43,6 +54,15 @@ export function workerProgram(name: string): Command {
       '1GiB',
     )
     .addOption(spoolFull)
+    .addOption(
+      new Option(
+        '--stop <way>',
+        'what SIGTERM does: "leave" lets builds go on under their supervisors for the next start, "drain" takes no new ones and waits for those that run',
+      )
+        .env('OSTLER_WORKER_STOP')
+        .choices(['leave', 'drain'])
+        .default('leave'),
+    )
     .option(
       '--engine-socket <path>',
       'the socket of Docker or Podman (else DOCKER_HOST or CONTAINER_HOST, else the usual places); "none" uses none',
@@ -63,17 +83,21 @@ const spoolFull = Object.assign(
 /** The options, or the code to exit with after the words were printed. */
 export function readOptions(argv: readonly string[]): WorkerOptions | number {
   const command = workerProgram('ostler worker')
+  command.configureOutput({outputError: () => undefined})
   try {
     command.parse([...argv], {from: 'user'})
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-    throw error
+    if (!(error instanceof CommanderError)) throw error
+    if (error.exitCode === 0) return 0
+    refuse([error.message.replace(/^error: /, '')])
+    return 2
   }
   return checked(command.opts())
 }
 
 const afterHelp = `
-SIGTERM ends the worker and leaves its builds running: the next start goes on with them. SIGINT (Ctrl+C) ends the builds too,
+SIGTERM ends the worker and leaves its builds running: the next start goes on with them (or, with --stop drain, waits for them;
+a second one does not). SIGINT (Ctrl+C) ends the builds too,
 and the master has them tried again. Exit codes: 0 stopped, 2 wrong usage or a master of another protocol, 3 the token was refused.`
 
 interface Raw {
@@ -87,6 +111,7 @@ interface Raw {
   readonly spoolLimit: string
   readonly spoolFull: string
   readonly engineSocket?: string
+  readonly stop: 'leave' | 'drain'
 }
 
 function checked(raw: Raw): WorkerOptions | number {
@@ -110,7 +135,7 @@ function checked(raw: Raw): WorkerOptions | number {
   if (raw.stateDir.includes('\n')) problems.push('--state-dir: a name of one line')
   for (const label of raw.label)
     if (!/^[^=]+=/.test(label)) problems.push(`--label: "${label}" is not key=value`)
-  for (const problem of problems) process.stderr.write(`ostler worker: ${problem}\n`)
+  if (problems.length > 0) refuse(problems)
   if (problems.length > 0 || minFreeBytes === null || spoolBytes === null || spoolFull === null) return 2
   return {
     masters: [...new Set(raw.master.map((master) => master.replace(/\/+$/, '')))],
@@ -123,6 +148,7 @@ function checked(raw: Raw): WorkerOptions | number {
     spoolBytes,
     spoolFull,
     engineSocket: raw.engineSocket ?? null,
+    drains: raw.stop === 'drain',
   }
 }
 
@@ -131,7 +157,10 @@ function tokenOf({tokenFile}: Raw, problems: string[]): string {
     const token = (
       tokenFile === undefined ? process.env['OSTLER_WORKER_TOKEN'] : readFileSync(tokenFile, 'utf8')
     )?.trim()
-    if (!token) problems.push('no token: give --token-file or OSTLER_WORKER_TOKEN')
+    if (!token)
+      problems.push(
+        `no token${tokenFile === undefined ? '' : ` in ${tokenFile}`}: give --token-file or OSTLER_WORKER_TOKEN (\`ostler token worker NAME\` makes one)`,
+      )
     else if (/[^\x21-\x7e]/.test(token)) problems.push('the token is not one word of printable characters')
     return token ?? ''
   } catch (error) {
@@ -139,6 +168,12 @@ function tokenOf({tokenFile}: Raw, problems: string[]): string {
     return ''
   }
 }
+
+/** A variable holds several in one text. */
+const collectWords = (value: string, before: readonly string[] = []): string[] => [
+  ...before,
+  ...value.split(/\s+/).filter((word) => word !== ''),
+]
 
 const collect = (value: string, before: readonly string[] = []): string[] => [...before, value]
 

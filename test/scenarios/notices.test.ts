@@ -5,7 +5,7 @@ import {bodyOf, type CaughtMail, header, MailServer, selfSigned} from '../suppor
 import {needs} from '../support/needs.ts'
 import {Repository} from '../support/repository.ts'
 import {System} from '../support/system.ts'
-import {builder, sh, written} from '../support/written.ts'
+import {builder, onPush, sh, written} from '../support/written.ts'
 
 const mailReporter = (server: MailServer, more: object = {}, smtp: object = {}) => ({
   name: 'mail',
@@ -29,18 +29,7 @@ needs('git', 'openssl')(
       config: () =>
         written([builder('check', steps)], {
           url: 'https://ci.example.org/',
-          changeSources: [
-            {
-              name: 'repo',
-              kind: 'git',
-              url: `file://${repository.server}`,
-              branches: ['main'],
-              pollInterval: '1s',
-            },
-          ],
-          schedulers: [
-            {name: 'push', kind: 'singleBranch', source: 'repo', branch: 'main', builders: ['check']},
-          ],
+          ...onPush(repository),
           reporters: [
             mailReporter(
               server,

@@ -6,7 +6,7 @@ import test from 'ava'
 import type {Build, Page} from '../../scripts/api.ts'
 import {Repository} from '../support/repository.ts'
 import {System} from '../support/system.ts'
-import {builder, sh, written} from '../support/written.ts'
+import {builder, onPush, sh, written} from '../support/written.ts'
 
 const script = 'scripts/example-poller.mjs'
 
@@ -17,18 +17,7 @@ test('the example poller promotes what was found good last, never backwards, nev
   const system = await System.start(t, {
     config: () =>
       written([builder('check', [{kind: 'git', repository: 'repo'}, sh('test', 'sh -e ./check')])], {
-        changeSources: [
-          {
-            name: 'repo',
-            kind: 'git',
-            url: `file://${repository.server}`,
-            branches: ['main'],
-            pollInterval: '1s',
-          },
-        ],
-        schedulers: [
-          {name: 'push', kind: 'singleBranch', source: 'repo', branch: 'main', builders: ['check']},
-        ],
+        ...onPush(repository),
       }),
     workers: ['w1'],
   })

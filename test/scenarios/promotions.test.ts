@@ -9,7 +9,7 @@ import test, {type ExecutionContext} from 'ava'
 import type {Decision, Page, Promotion} from '../../scripts/api.ts'
 import {Repository} from '../support/repository.ts'
 import {System} from '../support/system.ts'
-import {builder, sh, written} from '../support/written.ts'
+import {builder, onPush, sh, written} from '../support/written.ts'
 
 interface Letter {
   readonly delivery: string
@@ -67,16 +67,7 @@ async function scene(t: ExecutionContext) {
   const receiver = await Receiver.open(t, key)
   const config = () =>
     written([builder('check', [{kind: 'git', repository: 'repo'}, sh('test', 'sh -e ./check')])], {
-      changeSources: [
-        {
-          name: 'repo',
-          kind: 'git',
-          url: `file://${repository.server}`,
-          branches: ['main'],
-          pollInterval: '1s',
-        },
-      ],
-      schedulers: [{name: 'push', kind: 'singleBranch', source: 'repo', branch: 'main', builders: ['check']}],
+      ...onPush(repository),
       promotions: {
         committer: {name: 'Ostler', email: 'ostler@example.org'},
         rules: [

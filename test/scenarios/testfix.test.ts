@@ -7,7 +7,7 @@ import {needs} from '../support/needs.ts'
 import {Repository} from '../support/repository.ts'
 import {System} from '../support/system.ts'
 import {accessible, visit} from '../support/visit.ts'
-import {builder, sh, written} from '../support/written.ts'
+import {builder, onPush, sh, written} from '../support/written.ts'
 
 interface Scheduler {
   readonly name: string
@@ -24,25 +24,7 @@ async function scene(t: ExecutionContext) {
     config: () =>
       written([builder('check', steps)], {
         access: {read: 'open'},
-        changeSources: [
-          {
-            name: 'repo',
-            kind: 'git',
-            url: `file://${repository.server}`,
-            branches: ['main'],
-            pollInterval: '1s',
-          },
-        ],
-        schedulers: [
-          {
-            name: 'push',
-            kind: 'singleBranch',
-            source: 'repo',
-            branch: 'main',
-            builders: ['check'],
-            onRed: 'testfix',
-          },
-        ],
+        ...onPush(repository, {onRed: 'testfix'}),
       }),
     workers: ['w1'],
   })

@@ -19,10 +19,11 @@ const wire = 'worker/protocol'
 export const rooms: readonly Room[] = [
   {path: wire, does: 'agrees', knows: [], packages: ['zod'], pure: true},
   {path: 'worker/core', does: 'decides', knows: [wire], packages: ['@marcbachmann/cel-js'], pure: true},
+  {path: 'worker/systemd', does: 'reports', knows: [], packages: ['node:']},
   {
     path: 'worker/world',
     does: 'touches',
-    knows: ['worker/core', wire],
+    knows: ['worker/systemd', 'worker/core', wire],
     packages: ['dockerode', 're2js', 'ws', 'node:'],
   },
   {
@@ -34,7 +35,7 @@ export const rooms: readonly Room[] = [
   {
     path: 'worker',
     does: 'assembles',
-    knows: ['worker/commands', 'worker/world', 'worker/core', wire],
+    knows: ['worker/commands', 'worker/world', 'worker/systemd', 'worker/core', wire],
     packages: ['commander', 'node:'],
   },
   {
@@ -54,7 +55,7 @@ export const rooms: readonly Room[] = [
   {
     path: 'master/world',
     does: 'touches',
-    knows: ['master/core', 'config', 'worker/core', wire],
+    knows: ['master/core', 'config', 'worker/systemd', 'worker/core', wire],
     packages: [
       'typeorm',
       'pg',
@@ -112,7 +113,7 @@ export const rooms: readonly Room[] = [
   {
     path: 'master/main.ts',
     does: 'assembles',
-    knows: ['master/http', 'master/flow', 'master/world', 'master/core', 'config', wire],
+    knows: ['master/http', 'master/flow', 'master/world', 'master/core', 'config', 'worker/systemd', wire],
     packages: ['prom-client', 'node:'],
   },
   {

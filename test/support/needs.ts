@@ -15,6 +15,7 @@ export interface GuardedTest {
 const engine: Readonly<Record<EnginePart, string | null>> = {
   docker: await whyNoEngine('docker'),
   images: await whyNoEngine('images'),
+  machine: await whyNoEngine('machine'),
   podman: await whyNoEngine('podman'),
   'docker-group': await whyNoEngine('docker-group'),
   'podman-group': await whyNoEngine('podman-group'),

@@ -9,7 +9,7 @@ import {objectServerPrograms} from './object-server.ts'
 
 /**
  * `images`: the container images made by scripts/make-test-images; `podman`: Podman on a socket of its own, with the small ones of
- * them; `docker-group`, `podman-group`: a user in the socket's group may use it, and we may become one; `mounts`: root may mount a
+ * them; `machine`: the image of a machine that boots with systemd, and what builds the Debian packages; `docker-group`, `podman-group`: a user in the socket's group may use it, and we may become one; `mounts`: root may mount a
  * small file system; `memory-limits`: root may limit the memory of processes.
  */
 export type Part =
@@ -24,13 +24,13 @@ export type Part =
   | 'openssl'
   | 'sshd'
   | 'object-store'
+  | 'prometheus'
   | 'bash'
   | 'zsh'
   | 'man-readers'
-  | 'prometheus'
 
 /** The parts that are asked of an engine's socket. */
-export type EnginePart = 'docker' | 'images' | 'podman' | 'docker-group' | 'podman-group'
+export type EnginePart = 'docker' | 'images' | 'machine' | 'podman' | 'docker-group' | 'podman-group'
 
 /** The socket of the container engine the tests use: `DOCKER_HOST` when it is one, else the first that exists. */
 export function engineSocket(): string | null {
@@ -93,6 +93,8 @@ export async function whyNoEngine(part: EnginePart): Promise<string | null> {
         (await whyNoEngine('docker')) ??
         whyNoImages(engineSocket(), ['ostler-test/build', 'ostler-test/busybox'], 'scripts/make-test-images')
       )
+    case 'machine':
+      return (await whyNoEngine('docker')) ?? (await whyNoMachine())
     case 'podman':
       return whyNoPodman()
     case 'docker-group':
@@ -107,6 +109,14 @@ async function whyNoImages(socket: string | null, images: readonly string[], mak
     if ((await askEngine(`/images/${image}:latest/json`, socket)) === null)
       return `the image ${image} is not there (${maker} makes it)`
   return null
+}
+
+/** Where the packages are not built or a machine cannot boot: its systemd wants a group of its own among those of version 1. */
+async function whyNoMachine(): Promise<string | null> {
+  if (!program('docker')) return "Docker's command is not installed"
+  if (!program('dpkg-buildpackage') || !program('dh')) return 'debhelper is not installed'
+  if (!existsSync('/sys/fs/cgroup/systemd')) return 'there is no control group /sys/fs/cgroup/systemd'
+  return whyNoImages(engineSocket(), ['ostler-test/machine'], 'scripts/make-test-images')
 }
 
 async function whyNoPodman(): Promise<string | null> {
@@ -163,13 +173,13 @@ export function whyAbsent(part: Exclude<Part, EnginePart>): string | null {
       return objectServerPrograms.every(program)
         ? null
         : "Ceph's object gateway is not installed (radosgw, ceph-mon and ceph-osd)"
+    case 'prometheus':
+      return program('prometheus') && program('promtool') ? null : 'Prometheus is not installed'
     case 'bash':
     case 'zsh':
       return program(part) ? null : `${part} is not installed`
     case 'man-readers':
       return program('mandoc') && program('groff') ? null : 'mandoc and groff are not installed'
-    case 'prometheus':
-      return program('prometheus') && program('promtool') ? null : 'Prometheus is not installed'
     case 'sshd':
       return sshdProgram() && program('ssh') ? null : 'openssh-server is not installed'
     case 'memory-limits':

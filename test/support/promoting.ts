@@ -66,7 +66,12 @@ export function configOf(sources: readonly GitSource[], rules: readonly Promotio
     workers: [],
     builders: [],
     schedulers: [],
-    promotions: {schedule: null, run: 'automatic', committer: {name: 'Ostler', email: 'ostler@example.org'}, rules},
+    promotions: {
+      schedule: null,
+      run: 'automatic',
+      committer: {name: 'Ostler', email: 'ostler@example.org'},
+      rules,
+    },
     reporters: [],
     retention: {buildsMs: null, logsMs: null, artifactsMs: null, keepLatest: 20},
   }

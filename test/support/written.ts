@@ -26,3 +26,19 @@ export function written(
   const force = {name: 'force', kind: 'force', builders: builders.map(({name}) => name)}
   return JSON.stringify({workers, builders, schedulers: [force, ...schedulers], ...more}, null, 2)
 }
+
+/** What has the branch `main` of a repository, polled as `repo`, built by the builder `check` when somebody pushes; `more` are any other options of the scheduler. */
+export const onPush = (repository: {readonly server: string}, more: object = {}) => ({
+  changeSources: [
+    {
+      name: 'repo',
+      kind: 'git',
+      url: `file://${repository.server}`,
+      branches: ['main'],
+      pollInterval: '1s',
+    },
+  ],
+  schedulers: [
+    {name: 'push', kind: 'singleBranch', source: 'repo', branch: 'main', builders: ['check'], ...more},
+  ],
+})

@@ -68,6 +68,11 @@ export class Attempts {
     return new Set(this.held.keys())
   }
 
+  /** How many builds run here. */
+  get running(): number {
+    return [...this.held.values()].filter(({isOver}) => !isOver).length
+  }
+
   /** Finds the attempts of an earlier life again; `goOn` sets them going. */
   find(): void {
     for (const fence of readdirSync(this.dir)) {
@@ -100,6 +105,7 @@ export class Attempts {
 
   /** Why no new build is wanted here, beside what is told of the disk; null when one is. */
   hindrance(): string | null {
+    if (this.isDraining) return 'it stops when its builds are over'
     return this.capacity.shortage()
   }
 
@@ -163,6 +169,16 @@ export class Attempts {
     while (this.held.size > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20))
   }
 
+  /** Takes nothing new and waits until every build is over and told; says now and then that it still waits. */
+  async drained(waiting: () => void): Promise<void> {
+    this.drain()
+    note('worker.drain', {held: this.held.size})
+    for (let looks = 0; this.held.size > 0; looks++) {
+      if (looks % 100 === 0) waiting()
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+  }
+
   /** From now on every offer is declined. */
   drain(): void {
     this.isDraining = true
@@ -197,7 +213,7 @@ export class Attempts {
 
   private refusal(needsEngine: boolean): {code: string; text: string} | null {
     const {maxBuilds, minFreeBytes} = this.capacity
-    const running = [...this.held.values()].filter(({isOver}) => !isOver).length
+    const {running} = this
     if (this.isDraining) return {code: 'draining', text: 'the worker is stopping'}
     if (running >= maxBuilds) return {code: 'full', text: `${running} of ${maxBuilds} builds are running`}
     if (needsEngine && !this.tools.place.engine)

@@ -1,6 +1,7 @@
 // The websocket to a master: dials, says hello, beats, and dials again for as long as it takes. What is said over it is
 // somebody else's; a broken line changes nothing for a build.
 import {WebSocket, type ClientOptions, type RawData} from 'ws'
+import {clockText, isFarApart} from '../core/clocks.ts'
 import {decode, encodeText, FrameFault} from '../protocol/frames.ts'
 import {
   masterMessageShape,
@@ -56,6 +57,10 @@ export class Link {
   private heardAt = 0
   private timer: NodeJS.Timeout | null = null
   private unknown = 0
+  private why = 'the master is dialled'
+  /** The line that is about to close was refused in words, which tell more than how it closed. */
+  private refusedBy: string | null = null
+  private skew = 0
 
   constructor(options: LinkOptions) {
     this.options = options
@@ -68,6 +73,16 @@ export class Link {
 
   get isOpen(): boolean {
     return this.isWelcome
+  }
+
+  /** Why it speaks with no master, for people. */
+  get trouble(): string {
+    return this.why
+  }
+
+  /** By how many milliseconds this machine's clock was ahead of the master's when they met. */
+  get skewMs(): number {
+    return this.skew
   }
 
   dial(): void {
@@ -145,6 +160,9 @@ export class Link {
         `the master speaks protocol ${protocol}, this worker ${protocolOldest} to ${protocolNewest}`,
       )
     note('link.welcome', {master, protocol})
+    this.skew = Date.now() - welcome.now
+    if (isFarApart(this.skew))
+      warn('clock.apart', {seconds: Math.round(this.skew / 1000), remedy: clockText(this.skew)})
     this.isWelcome = this.wasWelcome = true
     this.failures = 0
     this.options.onWelcome(welcome)
@@ -174,6 +192,8 @@ export class Link {
 
   private refuse(code: string, text: string): void {
     warn('link.refused', {code, text})
+    this.why = `${this.master}: ${text}`
+    this.refusedBy = this.master
     if (code === 'protocol') return this.giveUp(2)
     // A wrong token at the first call is a mistake to be told at once; later it may be the master's, and a build may wait for it.
     if (code === 'token' && !this.wasWelcome && this.options.hello().attempts.length === 0)
@@ -192,6 +212,8 @@ export class Link {
     this.socket = null
     if (this.isClosed) return
     const from = this.master
+    if (this.refusedBy !== from) this.why = `${from}: ${why}`
+    this.refusedBy = null
     const {length} = this.options.masters
     this.at = (this.at + 1) % length
     // Every master is asked once before the pause grows.

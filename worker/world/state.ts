@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import {randomBytes} from 'node:crypto'
 import {join} from 'node:path'
+import {fileTrouble} from '../systemd/file-trouble.ts'
 import {supervise} from './supervise.sh.ts'
 
 export interface State {
@@ -35,7 +36,7 @@ export function openState(stateDir: string): State | {readonly problem: string} 
     writeWhole(script, supervise, 0o755)
     return {id: readFileSync(idFile, 'utf8').trim(), script, close: () => rmSync(lock, {force: true})}
   } catch (error) {
-    return {problem: (error as Error).message}
+    return {problem: fileTrouble(error, stateDir) ?? (error as Error).message}
   }
 }
 

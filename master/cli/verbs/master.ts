@@ -9,6 +9,7 @@ interface Flags {
   readonly listen: string
   readonly filesDir?: string
   readonly objectStore?: string
+  readonly lastGood?: true
   readonly logLevel: string
 }
 
@@ -29,29 +30,37 @@ export const master: Verb = (program, end) =>
         'or an S3-compatible store: s3://bucket/prefix?endpoint=https://host&region=name&pathStyle=true',
       ).env('OSTLER_OBJECT_STORE'),
     )
-    .option('--listen <host:port>', 'where to listen', '127.0.0.1:8010')
+    .addOption(
+      new Option('--listen <host:port>', 'where to listen').env('OSTLER_LISTEN').default('127.0.0.1:8010'),
+    )
     .addOption(
       new Option('--log-level <level>', 'what to say')
         .choices(['debug', 'info', 'warn', 'error', 'silent'])
         .default('info'),
     )
+    .option(
+      '--last-good',
+      'when the configuration is refused at the start, go on with the last good one that the database has',
+    )
     .addHelpText(
       'after',
-      '\nOSTLER_DATABASE_URL selects a PostgreSQL server; without it the embedded database is used.\n' +
+      '\nOSTLER_DATABASE_URL, or a secret named database-url, selects a PostgreSQL server; without either the embedded\n' +
+        'database is used. Secrets are looked for in OSTLER_SECRETS_DIR, too.\n' +
         'The keys of an object store are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or systemd credentials named\n' +
         'aws-access-key-id and aws-secret-access-key.',
     )
-    .action(async ({config, stateDir, filesDir, objectStore, listen, logLevel}: Flags) => {
+    .action(async ({config, stateDir, filesDir, objectStore, listen, lastGood, logLevel}: Flags) => {
       // Only here: no other verb needs the master's parts.
-      const {runMaster} = await import('../../main.ts')
+      const {runMaster, databaseSecret} = await import('../../main.ts')
       const code = await runMaster({
         config,
         stateDir,
         listen,
         logLevel,
+        lastGood: lastGood === true,
         filesDir: filesDir || null,
         objectStore: objectStore || null,
-        databaseUrl: process.env['OSTLER_DATABASE_URL'] || null,
+        databaseUrl: process.env['OSTLER_DATABASE_URL'] || (await databaseSecret()),
       })
       end(code as Exit)
     })

@@ -132,6 +132,8 @@ async function openSource(
 ): Promise<DataSource> {
   const source = new DataSource({
     type: 'postgres',
+    // Else TypeORM looks for it in node_modules, which a bundle does not have.
+    driver: pg,
     applicationName: 'ostler',
     entities,
     migrations: migrationClasses.slice(0, migrationsMost),

@@ -22,6 +22,19 @@ export function shownUrl(url: string): string {
   }
 }
 
+/** Where a store is, in a few words that hold no name of a user: `PostgreSQL on the local socket`. */
+export function whereIs(url: string | null): string {
+  if (url === null) return 'the embedded database'
+  try {
+    const {protocol, hostname, searchParams} = new URL(url)
+    const host = decodeURIComponent(hostname) || (searchParams.get('host') ?? '')
+    if (protocol === 'socket:' || host.startsWith('/')) return 'PostgreSQL on the local socket'
+    return `PostgreSQL at ${host || 'localhost'}`
+  } catch {
+    return url.startsWith('/') ? 'PostgreSQL on the local socket' : 'PostgreSQL'
+  }
+}
+
 /** True for an error of the connection, as opposed to one of the statement or of the credentials. */
 export function isPassing(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.every(isPassing)
@@ -55,7 +68,7 @@ export async function reachPostgres(
       const left = until - performance.now()
       if (left <= 0)
         throw new Error(
-          `PostgreSQL at ${shownUrl(url)} could not be reached within ${waitMs / 1000} s: ${text}`,
+          `PostgreSQL at ${shownUrl(url)} could not be reached within ${waitMs / 1000} s: ${text}; start it, or mend OSTLER_DATABASE_URL`,
           {cause: error},
         )
       say(`waiting for PostgreSQL at ${shownUrl(url)}: ${text}`)

@@ -1,0 +1,88 @@
+// The Debian packages of this clone, built once for all test files that install them: whoever comes first builds, under a lock.
+import {execFile} from 'node:child_process'
+import {createHash} from 'node:crypto'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
+import {join} from 'node:path'
+import {promisify} from 'node:util'
+import {repository} from './sources.ts'
+
+const shelf = join(repository, 'dist', 'debian')
+
+/** The folder with the packages of this clone as it was last built. Rejects with the build's own words. */
+export async function debianPackages(): Promise<string> {
+  mkdirSync(shelf, {recursive: true})
+  const folder = join(shelf, digest())
+  if (!existsSync(folder)) await run('flock', [join(shelf, 'lock'), process.execPath, builder, folder])
+  return folder
+}
+
+/** Nobody keeps these packages: it does not matter how small they are. */
+const quick = {DPKG_DEB_COMPRESSOR_TYPE: 'gzip', DPKG_DEB_COMPRESSOR_LEVEL: '1'}
+
+/** This file, run as a program: it builds where nobody did while it waited for the lock. */
+const builder = import.meta.filename
+
+/** Lays the source package's content out and builds it, as a Debian machine without Node would. */
+async function build(folder: string): Promise<void> {
+  if (existsSync(folder)) return
+  for (const old of readdirSync(shelf).filter((name) => name !== 'lock'))
+    rmSync(join(shelf, old), {recursive: true})
+  await run(process.execPath, [join(repository, 'scripts', 'tree.mjs')])
+  const work = mkdtempSync(join(shelf, 'work-'))
+  const source = join(work, 'ostler')
+  for (const part of sourceParts) cpSync(join(repository, part), join(source, part), {recursive: true})
+  await run('dpkg-buildpackage', ['-us', '-uc', '-b'], source)
+  const made = join(work, 'made')
+  mkdirSync(made)
+  for (const name of readdirSync(work).filter((name) => name.endsWith('.deb')))
+    renameSync(join(work, name), join(made, name))
+  renameSync(made, folder)
+  rmSync(work, {recursive: true})
+}
+
+/** What the packages are built from, beside debian/tree, which is made from what was compiled. */
+const sourceParts = ['debian', 'config/examples', 'scripts', 'package.json']
+
+function digest(): string {
+  const hash = createHash('sha256')
+  const compiled = ['dist/config', 'dist/master', 'dist/worker', 'dist/bundle', 'dist/web']
+  for (const file of [...sourceParts, ...compiled, 'bin'].flatMap((part) =>
+    filesBelow(join(repository, part)),
+  ))
+    if (!file.startsWith(join(repository, 'debian', 'tree'))) hash.update(file).update(readFileSync(file))
+  return hash.digest('hex').slice(0, 16)
+}
+
+function filesBelow(path: string): string[] {
+  if (!statSync(path).isDirectory()) return [path]
+  const names = readdirSync(path, {recursive: true, withFileTypes: true})
+  return names
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()
+}
+
+async function run(program: string, args: readonly string[], cwd = repository): Promise<void> {
+  try {
+    await promisify(execFile)(program, args, {
+      cwd,
+      env: {...process.env, ...quick},
+      maxBuffer: 64 * 1024 * 1024,
+    })
+  } catch (error) {
+    const {stdout = '', stderr = ''} = error as {stdout?: string; stderr?: string}
+    throw new Error(`${program} ${args.join(' ')} failed:\n${stdout.slice(-2000)}\n${stderr.slice(-4000)}`)
+  }
+}
+
+if (process.argv[1] === builder) await build(process.argv[2] ?? '')
