@@ -18,14 +18,14 @@ export function filesOf(role, version = ownVersion()) {
   const charm = YAML.parse(readFileSync(join(root, file), 'utf8'))
   const problems = problemsOf(charm)
   if (problems.length > 0) throw new Error(problems.map((problem) => `${file}: ${problem}`).join('\n'))
-  const hook = join(root, 'dist', 'bundle', 'charm', 'hook.js')
+  const hook = join(root, 'dist', 'packed', 'hook.mjs')
   if (!existsSync(hook)) throw new Error(`${hook} is not there: run npm run build first`)
   const texts = {
     ...Object.fromEntries(Object.entries(spread(charm)).map(([name, data]) => [name, YAML.stringify(data)])),
     role: `${role}\n`,
     version: `${version}\n`,
     'monitoring.json': `${JSON.stringify(monitoring(role))}\n`,
-    'hook.mjs': withoutMap(readFileSync(hook, 'utf8')),
+    'hook.mjs': readFileSync(hook, 'utf8'),
     dispatch: readFileSync(join(root, 'charms', 'dispatch'), 'utf8'),
   }
   return Object.entries(texts).map(([name, text]) => ({
@@ -64,8 +64,6 @@ function monitoring(role) {
 }
 
 const xz = (bytes) => execFileSync('xz', ['--format=xz', '--stdout'], {input: bytes})
-
-const withoutMap = (text) => text.replace(/\n\/\/# sourceMappingURL=.*\n?$/, '\n')
 
 if (process.argv[1] === import.meta.filename) {
   const {values, positionals} = parseArgs({options: {to: {type: 'string'}}, allowPositionals: true})

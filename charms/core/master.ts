@@ -23,7 +23,7 @@ export function planMaster(scene: Scene, monitoring: Monitoring): Plan {
   const hindrance = hindranceOf(scene, database)
   const asked = [...always, ...askForCertificate(scene), ...planKey(scene)]
   if (hindrance !== null) return {orders: [...asked, ...planRest(scene, database)], status: hindrance}
-  const files = keeping(scene.machine, filesOf(scene, database))
+  const files = [...keeping(scene.machine, filesOf(scene, database)), ...planConfigured(scene)]
   const orders = [...asked, ...files, ...(files.length > 0 ? [] : planRunning(scene, monitoring, isLeaving))]
   return {orders, status: statusOf(scene)}
 }
@@ -47,8 +47,8 @@ function hindranceOf(scene: Scene, database: Database): Status | null {
   const several = clusterHindrance(scene, database)
   if (several !== null) return several
   const given = scene.master?.configuration ?? {found: 'nothing'}
-  // A bad new configuration leaves the one that is in force.
-  if (scene.machine.files[paths.configuration] != null || given.found === 'text') return null
+  // A bad new configuration leaves the one that is in force; the packages' own example is none.
+  if (given.found === 'text' || scene.memory['configured'] === 'yes') return null
   return blocked(
     given.found === 'problem'
       ? given.problem
@@ -127,6 +127,12 @@ function filesOf(scene: Scene, database: Database): readonly KeptFile[] {
       ? [{path: paths.configuration, text: given.text, mode: 0o640, group: masterGroup}]
       : []),
   ]
+}
+
+/** From now on a configuration of the operator's is in force, whatever comes later. */
+function planConfigured(scene: Scene): readonly Order[] {
+  const isFirst = scene.master?.configuration.found === 'text' && scene.memory['configured'] !== 'yes'
+  return isFirst ? [{order: 'remember', data: {configured: 'yes'}}] : []
 }
 
 const listenAddress = (scene: Scene): string => textOption(scene, 'listen') || '0.0.0.0'

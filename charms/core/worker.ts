@@ -144,14 +144,15 @@ const none = (status: Status): Found => ({found: 'none', status})
 
 function filesOf(scene: Scene, {urls, token, authority}: Master) {
   const option = (name: string) => textOption(scene, name)
-  const [first = '', ...others] = urls
+  const [first = ''] = urls
   const valued = [
     ['--min-free', option('min-free-disk')],
     ['--spool-limit', option('spool-limit')],
     ['--spool-full', option('spool-full')],
   ] as const
   const options = [
-    ...others.flatMap((url) => ['--master', url]),
+    // Options hide the variable: several are all named here.
+    ...(urls.length > 1 ? urls.flatMap((url) => ['--master', url]) : []),
     ...labelsOf(scene).flatMap((label) => ['--label', label]),
     ...(authority === '' ? [] : ['--ca', paths.certificateAuthority]),
     '--max-builds',

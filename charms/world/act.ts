@@ -33,17 +33,10 @@ export function act(visit: Visit, scene: Scene, order: Order): void {
       return juju.closePort(order.port)
     case 'remember':
       return juju.remember(order.data)
-    case 'make-operator': {
-      const {id, token} = ostlerOf(hands, scene).makeToken('user', `juju ${scene.app}`, 'admin')
-      juju.addSecret(operatorLabel, {id, token})
-      return
-    }
-    case 'make-credential': {
-      const {id, token} = ostlerOf(hands, scene).makeToken('worker', order.worker)
-      const rotate = order.rotate === 'never' ? [] : ['--rotate', order.rotate]
-      const uri = juju.addSecret(credentialLabel(order.unit), {id, name: order.worker, token}, rotate)
-      return juju.grantSecret(uri, order.relation, order.unit)
-    }
+    case 'make-operator':
+      return makeOperator(visit, scene)
+    case 'make-credential':
+      return makeCredential(visit, scene, order)
     case 'renew-credential':
       return renew(visit, scene, order)
     case 'revoke-token':
@@ -90,14 +83,34 @@ function actImage({hands, juju}: Visit, flavor: string): void {
   if (code !== 0) throw new Error(`ostler-create-image ${flavor}: ${err.trim()}`)
 }
 
+function makeOperator({hands, juju}: Visit, scene: Scene): void {
+  const ostler = ostlerOf(hands, scene)
+  const name = `juju ${scene.app}`
+  ostler.revokeOthers('user', name, [])
+  const {id, token} = ostler.makeToken('user', name, 'admin')
+  juju.addSecret(operatorLabel, {id, token})
+}
+
+function makeCredential({hands, juju}: Visit, scene: Scene, order: Order & {order: 'make-credential'}): void {
+  const ostler = ostlerOf(hands, scene)
+  ostler.revokeOthers('worker', order.worker, [])
+  const {id, token} = ostler.makeToken('worker', order.worker)
+  const rotate = order.rotate === 'never' ? [] : ['--rotate', order.rotate]
+  const uri = juju.addSecret(credentialLabel(order.unit), {id, name: order.worker, token}, rotate)
+  juju.grantSecret(uri, order.relation, order.unit)
+}
+
 /** The secret's new revision says the new token; the one it replaces is remembered until the worker has taken the new one up. */
 function renew({hands, juju}: Visit, scene: Scene, order: Order & {order: 'renew-credential'}): void {
   const before = scene.owned.find(({uri}) => uri === order.uri)?.content['id'] ?? ''
   const [cluster] = relationsOf(scene, 'cluster')
-  const {id, token} = ostlerOf(hands, scene).makeToken('worker', order.worker)
+  const earlier = cluster === undefined ? {} : textsIn(juju.relationGet(cluster.id, scene.app)['replaced'])
+  const ostler = ostlerOf(hands, scene)
+  ostler.revokeOthers('worker', order.worker, [before, ...Object.keys(earlier)])
+  const {id, token} = ostler.makeToken('worker', order.worker)
   juju.changeSecret(order, {id, name: order.worker, token})
   if (cluster === undefined) return
-  const replaced = {...textsIn(juju.relationGet(cluster.id, scene.app)['replaced']), [before]: order.label}
+  const replaced = {...earlier, [before]: order.label}
   juju.relationSet(cluster.id, 'app', {replaced: sortedJson(replaced)})
 }
 

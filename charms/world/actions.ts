@@ -102,7 +102,7 @@ export function runAction(visit: Visit, name: string): void {
   const action = actions[visit.role][name]
   if (action === undefined) return visit.juju.actionFail(`there is no action ${name}`)
   const parameters = visit.juju.actionParameters()
-  const text = (key: string) => (parameters[key] === undefined ? '' : String(parameters[key]))
+  const text = (key: string) => textOf(parameters[key])
   try {
     const results = action({visit, scene: look(visit), parameters, text})
     if (Object.keys(results).length > 0) visit.juju.actionSet(results)

@@ -11,6 +11,13 @@ export interface Access {
   readonly authority: string | null
 }
 
+interface Listed {
+  readonly id: string
+  readonly kind: string
+  readonly name: string
+  readonly revokedAt: string | null
+}
+
 /** The command did not do what it was asked. */
 export class OstlerRefused extends Error {
   override readonly name = 'OstlerRefused'
@@ -37,6 +44,13 @@ export class Ostler {
   tell(...args: readonly string[]): unknown {
     const {code, out} = this.#run([...args, '--json'])
     return code === 0 ? (JSON.parse(out) as unknown) : null
+  }
+
+  /** Takes back all tokens of this name save these: what a hook made that died before it could tell Juju. */
+  revokeOthers(kind: 'worker' | 'user', name: string, save: readonly string[]): void {
+    const {items} = JSON.parse(this.ask('token', 'list', '--json')) as {items: readonly Listed[]}
+    const others = items.filter((one) => one.kind === kind && one.name === name && one.revokedAt === null)
+    for (const {id} of others) if (!save.includes(id)) this.revoke(id)
   }
 
   /** Makes a token; what it replaces goes on until it is revoked. */

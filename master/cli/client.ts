@@ -1,4 +1,5 @@
 // A client of the HTTP API: finds the master and the token, asks, and turns refusals into endings.
+import {existsSync} from 'node:fs'
 import {readFile} from 'node:fs/promises'
 import path from 'node:path'
 import type {z} from 'zod'
@@ -144,6 +145,8 @@ async function findToken(
   if (tokenFile !== undefined) return await read(tokenFile)
   const fromEnvironment = process.env['OSTLER_TOKEN']
   if (fromEnvironment) return fromEnvironment.trim()
+  const credential = path.join(process.env['CREDENTIALS_DIRECTORY'] ?? '/nowhere', 'ostler-token')
+  if (existsSync(credential)) return await read(credential)
   return stateDir === undefined ? null : await read(path.join(stateDir, 'admin-token'))
 }
 

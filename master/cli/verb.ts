@@ -19,7 +19,10 @@ export function clientVerb(program: Command, usage: string, description: string)
     .command(usage)
     .description(description)
     .addOption(new Option('--master <url>', 'the master to ask').env('OSTLER_MASTER').default(defaultMaster))
-    .option('--token-file <file>', 'a file with your token (or OSTLER_TOKEN holds it)')
+    .option(
+      '--token-file <file>',
+      "a file with your token (else OSTLER_TOKEN, else systemd's credential ostler-token)",
+    )
     .option('--state-dir <dir>', "use the administrator's token of the master with this state directory")
     .option('--json', 'write the answer as JSON')
 }

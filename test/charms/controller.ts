@@ -8,7 +8,7 @@ import {runHook} from '../../charms/world/run.ts'
 import type {Role} from '../../charms/core/layout.ts'
 import type {Order} from '../../charms/core/orders.ts'
 import {repository} from '../support/sources.ts'
-import {MachineImage, type Databases, type Token} from './machine-image.ts'
+import {Died, MachineImage, type Databases, type Token} from './machine-image.ts'
 import * as juju from './model.ts'
 import {type Context, type Outcome} from './tools.ts'
 
@@ -133,10 +133,21 @@ export class Controller {
     const context: Context = {model: draft, unit, happening, action}
     const machine = this.machine(unit)
     machine.context = context
-    const done = this.#charmOf(unit)(context, machine)
+    const done = this.#ran(context, machine)
+    if (done === 'died') return this.#attempt(unit, happening, action)
     juju.tellChanges(before, draft)
     this.model = draft
     return done
+  }
+
+  /** Juju runs a hook that failed again, with nothing of what it told Juju. */
+  #ran(context: Context, machine: MachineImage): readonly Order[] | 'died' {
+    try {
+      return this.#charmOf(context.unit)(context, machine)
+    } catch (error) {
+      if (error instanceof Died) return 'died'
+      throw error
+    }
   }
 
   #charmOf(unit: string): (context: Context, machine: MachineImage) => readonly Order[] {

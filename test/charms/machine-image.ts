@@ -31,6 +31,9 @@ const readBy: Readonly<Record<string, readonly string[]>> = {
   'ostler-worker.service': ['/etc/ostler/worker.env', '/etc/ostler/worker.token'],
 }
 
+/** A hook that died. */
+export class Died extends Error {}
+
 export class MachineImage implements Hands {
   readonly files = new Map<string, string>()
   readonly packages = new Map<string, string>()
@@ -42,8 +45,8 @@ export class MachineImage implements Hands {
   /** Versions that its archives have. */
   archive: readonly string[] = ['1.0']
   context: Context | null = null
-  /** Makes the next programs fail: their first words. */
-  breaks: (argv: readonly string[]) => boolean = () => false
+  /** Whether the machine loses its power before this program or write: the hook dies with what it had done. */
+  dies: () => boolean = () => false
 
   constructor(databases: Databases, id: string) {
     this.#databases = databases
@@ -54,6 +57,7 @@ export class MachineImage implements Hands {
   read = (path: string): string | null => this.files.get(path) ?? null
 
   write(path: string, text: string, _mode: number, _group?: string): void {
+    if (this.dies()) throw new Died()
     this.#note(path, this.files.get(path) === text ? null : `wrote ${path}`)
     this.files.set(path, text)
   }
@@ -69,7 +73,7 @@ export class MachineImage implements Hands {
 
   run(argv: readonly string[], {input = '', env = {}} = {}): Outcome {
     const [program = '', ...args] = argv
-    if (this.breaks(argv)) return failed(1, 'it was broken on purpose')
+    if (this.dies()) throw new Died()
     if (toolNames.includes(program) && this.context !== null)
       return runTool(this.context, argv, input, (path) => this.files.get(path) ?? '')
     switch (program) {
@@ -169,6 +173,10 @@ export class MachineImage implements Hands {
       return failed(3, 'the token is not known')
     if (verb === 'workers') return ok('{"items": []}')
     if (verb !== 'token') return (this.changes.push(args.slice(0, 2).join(' ')), ok(`${verb} done`))
+    if (second === 'list')
+      return ok(
+        JSON.stringify({items: tokens.map((one) => ({...one, revokedAt: one.isRevoked ? 'then' : null}))}),
+      )
     this.changes.push(`token ${second}`)
     if (second === 'revoke') {
       const token = tokens.find(({id}) => id === third)

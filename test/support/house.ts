@@ -116,9 +116,9 @@ export const rooms: readonly Room[] = [
     knows: ['master/http', 'master/flow', 'master/world', 'master/core', 'config', 'worker/systemd', wire],
     packages: ['prom-client', 'node:'],
   },
-  {path: 'charms/core', does: 'decides for Juju', knows: [], packages: [], pure: true},
+  {path: 'charms/core', does: 'decides', knows: [], packages: [], pure: true},
   {path: 'charms/world', does: 'touches', knows: ['charms/core'], packages: ['node:']},
-  {path: 'charms', does: 'obeys Juju', knows: ['charms/world', 'charms/core'], packages: ['node:']},
+  {path: 'charms', does: 'deploys', knows: ['charms/world', 'charms/core'], packages: ['node:']},
   {
     path: 'scripts',
     does: 'serve people',
