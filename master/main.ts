@@ -25,6 +25,7 @@ import {
   openReload,
   readAnyway,
   refusedComplaint,
+  refusedStatus,
   tellConfiguration,
 } from './world/settings.ts'
 import {Secrets} from './world/secrets.ts'
@@ -109,11 +110,11 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
   collectDefaultMetrics({register: metrics})
   const current = flow(river.stages, bells, say)
   const pulse = startPulse(store, options.databaseUrl)
-  const complaints = () => {
+  const complaints = (refused: (why: ConfigurationRefused) => string) => {
     const hindrance = world.hindrance()
     return [
       ...(hindrance === null ? [] : [`no new builds are started: ${hindrance}`]),
-      ...(refusal === null ? [] : [refusedComplaint]),
+      ...(refusal === null ? [] : [refused(refusal)]),
       ...clockComplaints(pulse.standing()),
       ...current.troubles(),
       ...complaintsOf(river.found().findings),
@@ -126,7 +127,7 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     desk: sessions,
     promoter: {run: river.decide, planRollback: river.rollback.plan, rollBack: river.rollback.act},
     backup: (out) => writeBackup({...world, holder: master, version, scratch: options.stateDir}, out),
-    complaints: () => Promise.resolve(complaints()),
+    complaints: () => Promise.resolve(complaints(() => refusedComplaint)),
     found: river.found,
     metrics,
     webDirectory: builtFile('web'),
@@ -156,7 +157,11 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
   }
   await tellConfiguration(world, first.hash)
   isStarted = true
-  quiet = keepTold({pulse, database: whereIs(options.databaseUrl), complaints})
+  quiet = keepTold({
+    pulse,
+    database: whereIs(options.databaseUrl),
+    complaints: () => complaints(refusedStatus),
+  })
   say.info({address, database: store.engine}, `listening at ${address}`)
   return {
     address,
