@@ -16,6 +16,7 @@ import {
 import {binaryFrameMax} from '../../worker/protocol/messages.ts'
 import {guard} from './access.ts'
 import {serveOld} from './away.ts'
+import {basePath, withoutBase} from './base.ts'
 import {EventFeed} from './feed.ts'
 import type {Needs} from './needs.ts'
 import {answerErrors, Refusal, sendRefusal} from './refusals.ts'
@@ -42,6 +43,7 @@ export async function createServer(needs: Needs): Promise<FastifyInstance> {
     requestTimeout: 0,
     forceCloseConnections: 'idle',
     routerOptions: {maxParamLength: 300},
+    rewriteUrl: ({url = '/'}) => withoutBase(url, basePath(needs.settings().config.url)),
   })
   const streams = new Streams()
   const feed = new EventFeed(needs.store, needs.bells)
