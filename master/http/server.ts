@@ -42,7 +42,11 @@ export async function createServer(needs: Needs): Promise<FastifyInstance> {
     requestTimeout: 0,
     forceCloseConnections: 'idle',
     routerOptions: {maxParamLength: 300},
-  })
+    // Who shows no certificate, or a wrong one, is told so in words, and only where one is wanted.
+    ...(needs.tls && {
+      https: {...needs.tls, requestCert: needs.tls.ca !== undefined, rejectUnauthorized: false},
+    }),
+  }) as unknown as FastifyInstance
   const streams = new Streams()
   const feed = new EventFeed(needs.store, needs.bells)
   app.addHook('preClose', (done) => {
