@@ -101,7 +101,10 @@ function typescriptSources(of) {
 }
 
 function bundleSources() {
-  return [...typescriptSources(['config', 'worker', 'master', 'charms']), join(root, 'scripts', 'bundle.mjs')]
+  return [
+    ...typescriptSources(['config', 'worker', 'master', 'charms', 'scripts']),
+    join(root, 'scripts', 'bundle.mjs'),
+  ]
 }
 
 /** Man pages bear the day of the version. */

@@ -6,7 +6,7 @@ import {basename, dirname, join, relative} from 'node:path'
 import {pathToFileURL} from 'node:url'
 import {root} from './place.mjs'
 
-const programs = {master: 'master/cli/ostler.js', worker: 'worker/main.js'}
+const programs = {master: 'master/cli/ostler.js', worker: 'worker/main.js', tools: 'scripts/tools/main.js'}
 /** Loaded when they are needed, if ever; they bring files of their own. */
 const apart = ['@electric-sql/pglite', 'esbuild']
 /** What CommonJS packages expect to find. */
@@ -20,7 +20,7 @@ const named = {
   name: 'named',
   setup(build) {
     build.onResolve({filter: /^[^./]/, namespace: 'file'}, async ({path, kind, importer, resolveDir}) => {
-      if (kind !== 'dynamic-import' || !importer.includes('node_modules')) return null
+      if (kind !== 'dynamic-import') return null
       const found = await build.resolve(path, {
         kind: 'require-call',
         importer,
