@@ -44,7 +44,11 @@ export async function createServer(needs: Needs): Promise<FastifyInstance> {
     forceCloseConnections: 'idle',
     routerOptions: {maxParamLength: 300},
     rewriteUrl: ({url = '/'}) => withoutBase(url, basePath(needs.settings().config.url)),
-  })
+    // Who shows no certificate, or a wrong one, is told so in words, and only where one is wanted.
+    ...(needs.tls && {
+      https: {...needs.tls, requestCert: needs.tls.ca !== undefined, rejectUnauthorized: false},
+    }),
+  }) as unknown as FastifyInstance
   const streams = new Streams()
   const feed = new EventFeed(needs.store, needs.bells)
   app.addHook('preClose', (done) => {

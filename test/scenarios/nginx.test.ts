@@ -62,7 +62,7 @@ scenario('behind nginx, below a path, people, programs and workers find everythi
   await page.locator('.block.tone-success').waitFor()
   const {items} = await system.api.get<Page<Artifact>>('/artifacts?build=1')
   t.is(items[0]?.bytes, 3_000_000)
-  await page.goto(`${home}/builds/1#step-1`)
+  await page.goto(`${home}/builds/1#S1`)
   await page.locator('.log-view').getByText('up').first().waitFor()
   await done()
 
