@@ -85,7 +85,7 @@ function actImage({hands, juju}: Visit, flavor: string): void {
 
 function makeOperator({hands, juju}: Visit, scene: Scene): void {
   const ostler = ostlerOf(hands, scene)
-  const name = `juju ${scene.app}`
+  const name = `juju-${scene.app}`
   ostler.revokeOthers('user', name, [])
   const {id, token} = ostler.makeToken('user', name, 'admin')
   juju.addSecret(operatorLabel, {id, token})
