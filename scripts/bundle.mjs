@@ -81,6 +81,16 @@ export async function bundle() {
       banner: {js: banner},
       logLevel: 'error',
     })
+  // The charms' hook goes into charms, not into packages: one file, which scripts/pack-charm.mjs takes.
+  await build({
+    entryPoints: [join(root, 'dist', 'charms', 'hook.js')],
+    outfile: join(root, 'dist', 'packed', 'hook.mjs'),
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    logLevel: 'error',
+  })
 }
 
 if (process.argv[1] === import.meta.filename) await bundle()

@@ -6,7 +6,7 @@ import test from 'ava'
 import {runOstler} from '../../scripts/processes.ts'
 import {Repository} from '../support/repository.ts'
 import {System} from '../support/system.ts'
-import {builder, sh, written} from '../support/written.ts'
+import {builder, onPush, sh, written} from '../support/written.ts'
 
 test('a green commit stays where it is until somebody asks, and one line says what was done', async (t) => {
   const repository = await Repository.make(t)
@@ -18,18 +18,7 @@ test('a green commit stays where it is until somebody asks, and one line says wh
     workers: ['w1'],
     config: () =>
       written([builder('check', [{kind: 'git', repository: 'repo'}, sh('test', 'sh -e ./check')])], {
-        changeSources: [
-          {
-            name: 'repo',
-            kind: 'git',
-            url: `file://${repository.server}`,
-            branches: ['main'],
-            pollInterval: '1s',
-          },
-        ],
-        schedulers: [
-          {name: 'push', kind: 'singleBranch', source: 'repo', branch: 'main', builders: ['check']},
-        ],
+        ...onPush(repository),
         promotions: {
           run: 'onDemand',
           rules: [

@@ -17,6 +17,13 @@ const config = () =>
     schedulers: [{name: 'now', kind: 'force', builders: ['b']}],
   })
 
+/** Ctrl+C: the worker ends, and its builds with it. */
+function endBuilds(system: System): Promise<string> {
+  const worker = system.worker('w1')
+  worker.child.kill('SIGINT')
+  return worker.ended
+}
+
 test('a master says when it serves, what it does, that it reloads, and keeps its watchdog quiet', async (t) => {
   const manager = await Datagrams.listen(t)
   const system = await System.start(t, {
@@ -40,6 +47,7 @@ test('a master says when it serves, what it does, that it reloads, and keeps its
   system.configure(config())
   system.master.process.child.kill('SIGHUP')
   await manager.until(/^STATUS=1 worker/)
+  await endBuilds(system)
   t.is(await system.master.process.stop(), 'exit 0')
   await manager.until(/^STOPPING=1/)
 })
@@ -56,7 +64,7 @@ test('a worker says whom it works for, and whom it looks for', async (t) => {
   await manager.until(new RegExp(`^STATUS=connected to ${url}, 1 of 1 builds$`))
   await system.master.process.stop()
   await manager.until(new RegExp(`^STATUS=not connected: ${url}: .*ECONNREFUSED.*, 1 of 1 builds$`))
-  t.is(await system.worker('w1').stop(), 'exit 0')
+  t.is(await endBuilds(system), 'exit 0')
   await manager.until(/^STOPPING=1/)
 })
 
