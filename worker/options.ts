@@ -23,6 +23,8 @@ export interface WorkerOptions {
   readonly identity: IdentityFiles
   /** Whether it waits for its builds when it is told to stop. */
   readonly drains: boolean
+  /** How long a workspace is kept that no build uses; null for ever. */
+  readonly keepWorkspacesMs: number | null
 }
 
 /** A build with less room than this would say nothing. */
@@ -68,6 +70,11 @@ export function workerProgram(name: string): Command {
       '1GiB',
     )
     .addOption(spoolFull)
+    .option(
+      '--keep-workspaces <time>',
+      'how long a workspace is kept that no build uses, such as 12h or 30d; "never" removes none',
+      '30d',
+    )
     .addOption(
       new Option(
         '--stop <way>',
@@ -129,6 +136,7 @@ interface Raw {
   readonly tlsCert?: string
   readonly tlsKey?: string
   readonly stop: 'leave' | 'drain'
+  readonly keepWorkspaces: string
 }
 
 function checked(raw: Raw): WorkerOptions | number {
@@ -151,6 +159,9 @@ function checked(raw: Raw): WorkerOptions | number {
   if (spoolFull === null) problems.push(`--spool-full: "truncate" or "block", not "${raw.spoolFull}"`)
   const identity = {ca: raw.ca || null, cert: raw.tlsCert || null, key: raw.tlsKey || null}
   problems.push(...identityProblems(identity))
+  const keepWorkspacesMs = raw.keepWorkspaces === 'never' ? null : timeOf(raw.keepWorkspaces)
+  if (keepWorkspacesMs === 0)
+    problems.push(`--keep-workspaces: a time such as 12h or 30d, or never, not "${raw.keepWorkspaces}"`)
   if (raw.stateDir.includes('\n')) problems.push('--state-dir: a name of one line')
   for (const label of raw.label)
     if (!/^[^=]+=/.test(label)) problems.push(`--label: "${label}" is not key=value`)
@@ -168,6 +179,7 @@ function checked(raw: Raw): WorkerOptions | number {
     spoolFull,
     engineSocket: raw.engineSocket ?? null,
     identity,
+    keepWorkspacesMs,
     drains: raw.stop === 'drain',
   }
 }
@@ -231,4 +243,10 @@ const units: Readonly<Record<string, number>> = {'': 1, KiB: 1024, MiB: 1024 ** 
 function bytesOf(text: string): number | null {
   const [, digits, unit = ''] = /^(\d+)(KiB|MiB|GiB)?$/.exec(text) ?? []
   return digits === undefined ? null : Number(digits) * (units[unit] ?? 1)
+}
+
+/** In milliseconds; 0 for what is none. */
+function timeOf(text: string): number {
+  const [, digits, unit] = /^([1-9]\d{0,4})([hd])$/.exec(text) ?? []
+  return Number(digits ?? 0) * (unit === 'd' ? 24 : 1) * 3_600_000
 }

@@ -14,6 +14,7 @@ interface Flags {
   readonly images?: boolean
   readonly dryRun?: boolean
   readonly json?: boolean
+  readonly quiet?: boolean
   readonly engineSocket?: string
 }
 
@@ -35,6 +36,7 @@ export const cleanupContainers: Tool = (end) =>
     .option('--older-than <time>', 'only what was made longer ago, such as 30m, 2h or 3d', span, hour)
     .option('--images', 'also images that ostler-create-image has replaced and no container uses')
     .option('--dry-run', 'only say what would be removed')
+    .option('--quiet', 'say nothing of what is spared, and nothing at all when that is everything')
     .option('--json', 'write the answer as JSON')
     .option(
       '--engine-socket <path>',
@@ -56,7 +58,7 @@ Exit codes: 0 done, 1 something could not be removed, 2 wrong usage, 3 no engine
         ...(flags.images ? await images(docker, flags) : []),
       ]
       if (flags.json) sayJson({items})
-      else tell(items, flags.dryRun === true)
+      else tell(flags.quiet ? items.filter(({fate}) => fate !== 'spared') : items, flags)
       if (items.some(({fate}) => fate === 'failed')) end(exits.failed)
     })
 
@@ -133,7 +135,8 @@ const look: Look = (folder) => {
   }
 }
 
-function tell(items: readonly Item[], dryRun: boolean): void {
+function tell(items: readonly Item[], {dryRun, quiet}: Flags): void {
+  if (quiet && items.length === 0) return
   for (const {what, id, because, fate} of items.filter((item) => item.fate === 'failed'))
     sayError(`${what} ${shortId(id)} was not removed (${fate}): ${plain(because)}`)
   if (items.length > 0)

@@ -27,6 +27,10 @@ export async function main([name = '', ...argv]: readonly string[]): Promise<num
     sayError(`there is no tool ${name}; there are ${programs.map((each) => each.name()).join(', ')}`)
     return exits.usage
   }
+  // Who reads only the beginning (`| head`) is done.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(exits.done)
+  })
   try {
     await program
       .exitOverride()
