@@ -18,7 +18,7 @@ import {watched} from './watched.mjs'
 
 export {root}
 
-const rooms = ['config', 'worker', 'master', 'scripts', 'test']
+const rooms = ['config', 'worker', 'master', 'charms', 'scripts', 'test']
 const installedStamp = join(root, 'node_modules', '.ostler-installed')
 const npmsOwnStamp = join(root, 'node_modules', '.package-lock.json')
 const viteConfig = join(root, 'master', 'web', 'vite.config.ts')
@@ -101,7 +101,10 @@ function typescriptSources(of) {
 }
 
 function bundleSources() {
-  return [...typescriptSources(['config', 'worker', 'master']), join(root, 'scripts', 'bundle.mjs')]
+  return [
+    ...typescriptSources(['config', 'worker', 'master', 'charms', 'scripts']),
+    join(root, 'scripts', 'bundle.mjs'),
+  ]
 }
 
 /** Man pages bear the day of the version. */

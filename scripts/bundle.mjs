@@ -6,7 +6,7 @@ import {basename, dirname, join, relative} from 'node:path'
 import {pathToFileURL} from 'node:url'
 import {root} from './place.mjs'
 
-const programs = {master: 'master/cli/ostler.js', worker: 'worker/main.js'}
+const programs = {master: 'master/cli/ostler.js', worker: 'worker/main.js', tools: 'scripts/tools/main.js'}
 /** Loaded when they are needed, if ever; they bring files of their own. */
 const apart = ['@electric-sql/pglite', 'esbuild']
 /** What CommonJS packages expect to find. */
@@ -81,6 +81,16 @@ export async function bundle() {
       banner: {js: banner},
       logLevel: 'error',
     })
+  // The charms' hook goes into charms, not into packages: one file, which scripts/pack-charm.mjs takes.
+  await build({
+    entryPoints: [join(root, 'dist', 'charms', 'hook.js')],
+    outfile: join(root, 'dist', 'packed', 'hook.mjs'),
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    logLevel: 'error',
+  })
 }
 
 if (process.argv[1] === import.meta.filename) await bundle()

@@ -22,9 +22,10 @@ const dist = join(root, 'dist')
 /** Lays it out anew from what was built. */
 export async function layTree(folder = tree) {
   rmSync(folder, {recursive: true, force: true})
-  put(join(root, 'bin'), join(folder, 'bin'))
+  put(join(root, 'bin', 'ostler.mjs'), join(folder, 'bin', 'ostler.mjs'))
   write(join(folder, 'package.json'), manifest())
   for (const part of ['bundle', 'web', 'config/index.js']) put(join(dist, part), join(folder, 'built', part))
+  put(join(dist, 'share'), join(folder, 'share'))
   await layProcesses(folder)
   layDatabase(folder)
   layCompiler(folder)

@@ -70,7 +70,7 @@ const sourceParts = ['debian', 'config/examples', 'scripts', 'package.json']
 
 function digest(): string {
   const hash = createHash('sha256')
-  const compiled = ['dist/config', 'dist/master', 'dist/worker', 'dist/bundle', 'dist/web']
+  const compiled = ['dist/config', 'dist/master', 'dist/worker', 'dist/bundle', 'dist/share', 'dist/web']
   for (const file of [...sourceParts, ...compiled, 'bin'].flatMap((part) =>
     filesBelow(join(repository, part)),
   ))
