@@ -31,6 +31,7 @@ import {
   tellConfiguration,
 } from './world/settings.ts'
 import {Secrets} from './world/secrets.ts'
+import {roomComplaints} from './world/room.ts'
 import {openShelves} from './world/shelves.ts'
 import {startTrouble} from './world/start-trouble.ts'
 import {openStore} from './world/store/database.ts'
@@ -121,6 +122,7 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     const hindrance = world.hindrance()
     return [
       ...(hindrance === null ? [] : [`no new builds are started: ${hindrance}`]),
+      ...roomComplaints(options.stateDir),
       ...(refusal === null ? [] : [refused(refusal)]),
       ...(certificates?.complaints(Date.now()) ?? []),
       ...clockComplaints(pulse.standing()),

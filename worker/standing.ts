@@ -23,7 +23,7 @@ export function keepTold(link: Link, attempts: Attempts, maxBuilds: number): () 
 
 function standing(link: Link, attempts: Attempts, maxBuilds: number): string {
   const builds = `${attempts.running} of ${maxBuilds} builds`
-  const hindrance = attempts.hindrance()
+  const hindrance = attempts.hindrance() ?? attempts.diskShortage()
   const clock = clockText(link.skewMs)
   const ailments = [hindrance && `takes no new ones: ${hindrance}`, clock].filter(Boolean)
   const line = link.isOpen ? `connected to ${link.master}` : `not connected: ${link.trouble}`

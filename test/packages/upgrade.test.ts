@@ -6,6 +6,7 @@ import {
   builds,
   masterState,
   ostler,
+  slowMayGo,
   statusLineLike,
 } from '../support/installed.ts'
 import {Machine} from '../support/machine.ts'
@@ -18,19 +19,19 @@ needs('machine')(
     const machine = await Machine.boot(t)
     await machine.install(undefined, await debianPackages('0.0.9'))
     await buildGoesGreen(machine)
-    await addSlowBuilder(machine, 20)
+    await addSlowBuilder(machine)
     await machine.must('systemctl reload buildmaster')
     // Two to choose from, one at a time on this worker: one runs through the upgrade, and the others wait through it.
     for (const builder of ['slow', 'hello', 'slow']) await ostler(machine, `force hello --builder ${builder}`)
-    await machine.until(`ostler log 2 --state-dir ${masterState} | grep -q 'line 3'`)
-    const before = await machine.must('pgrep --full --uid ostler-worker "seq 20"')
+    await machine.until(`ostler log 2 --state-dir ${masterState} | grep -q 'line 5'`)
+    const before = await machine.must('pgrep --full --uid ostler-worker "tmp/go"')
     const pids = await machine.must('systemctl show --property=MainPID --value buildmaster ostler-worker')
 
     await machine.install()
     t.is((await machine.must('ostler --version')).trim(), ownVersion)
     t.not(await machine.must('systemctl show --property=MainPID --value buildmaster ostler-worker'), pids)
     t.is(
-      await machine.must('pgrep --full --uid ostler-worker "seq 20"'),
+      await machine.must('pgrep --full --uid ostler-worker "tmp/go"'),
       before,
       'the same processes build on',
     )
@@ -38,6 +39,7 @@ needs('machine')(
       .items
     t.is(worker?.version, ownVersion)
 
+    await machine.must(slowMayGo)
     const done = async () => (await builds(machine)).filter(({result}) => result === 'success').length
     for (let tries = 0; (await done()) < 4 && tries < 200; tries++) await sleep(500)
     const found = await builds(machine)
@@ -50,7 +52,7 @@ needs('machine')(
     const lines = (await ostler(machine, 'log 2')).split('\n').filter((line) => line.startsWith('line '))
     t.deepEqual(
       lines,
-      Array.from({length: 20}, (_, at) => `line ${at + 1}`),
+      Array.from({length: 10}, (_, at) => `line ${at + 1}`),
       'its log is whole',
     )
     const attempts = await machine.must(
@@ -66,10 +68,9 @@ needs('machine')(
     const line = await statusLineLike(
       machine,
       'buildmaster',
-      /the file is refused and the last good one is in force/,
+      /refused and the last good one is in force: .*ostler\.yaml:\d+:\d+: /,
     )
     t.log(line)
-    t.regex(await machine.journal('buildmaster'), /ostler\.yaml:\d+:\d+: /)
     await buildGoesGreen(machine)
     await machine.write('/etc/ostler/ostler.yaml', good)
     await machine.must('systemctl reload buildmaster')

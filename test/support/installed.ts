@@ -46,9 +46,13 @@ export async function statusLineLike(machine: Machine, unit: string, like: RegEx
   }
 }
 
-/** The configuration of the machine, with a builder `slow` beside `hello`, which takes so many seconds. */
-export async function addSlowBuilder(machine: Machine, seconds: number): Promise<void> {
-  const command = `for i in $(seq ${seconds}); do echo line $i; sleep 1; done`
+/** What lets the builds of the builder `slow` go on: a file. */
+export const slowMayGo = 'touch /tmp/go'
+
+/** Gives the machine's configuration a builder `slow` beside `hello`, which prints ten lines and waits in their middle. */
+export async function addSlowBuilder(machine: Machine): Promise<void> {
+  const print = (from: number, to: number) => `for i in $(seq ${from} ${to}); do echo line $i; done`
+  const command = `${print(1, 5)}; until [ -e /tmp/go ]; do sleep 0.2; done; ${print(6, 10)}`
   const builder = `  - name: slow\n    steps:\n      - {kind: shell, name: slow, command: '${command}'}\n`
   const config = (await machine.read('/etc/ostler/ostler.yaml'))
     .replace('\nschedulers:', () => `${builder}\nschedulers:`)

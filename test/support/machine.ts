@@ -91,7 +91,7 @@ export class Machine {
   }
 
   /** Waits until a line of shell succeeds; answers what it printed. Rejects with its last words. */
-  async until(command: string, {seconds = 60}: {seconds?: number} = {}): Promise<string> {
+  async until(command: string, {seconds = 120}: {seconds?: number} = {}): Promise<string> {
     for (const end = Date.now() + seconds * 1000; ;) {
       const {code, stdout, stderr} = await this.run(command, {seconds})
       if (code === 0) return stdout

@@ -49,7 +49,7 @@ async function build(folder: string, version: string): Promise<void> {
   await run(process.execPath, [join(repository, 'scripts', 'tree.mjs')])
   const work = mkdtempSync(join(shelf, 'work-'))
   const source = join(work, 'ostler')
-  for (const part of sourceParts) cpSync(join(repository, part), join(source, part), {recursive: true})
+  copySource(source)
   for (const part of ['debian/changelog', 'debian/tree/package.json'])
     replaceIn(join(source, part), ownVersion, version)
   await run('dpkg-buildpackage', ['-us', '-uc', '-b'], source)
@@ -59,6 +59,11 @@ async function build(folder: string, version: string): Promise<void> {
     renameSync(join(work, name), join(made, name))
   renameSync(made, folder)
   rmSync(work, {recursive: true})
+}
+
+/** Lays what the source package holds into a new folder: enough to build from, with debian/tree as it was last made. */
+export function copySource(folder: string): void {
+  for (const part of sourceParts) cpSync(join(repository, part), join(folder, part), {recursive: true})
 }
 
 function replaceIn(file: string, text: string, instead: string): void {

@@ -121,7 +121,11 @@ async function whyNoMachine(): Promise<string | null> {
   if (!program('docker')) return "Docker's command is not installed"
   if (!program('dpkg-buildpackage') || !program('dh')) return 'debhelper is not installed'
   if (!existsSync('/sys/fs/cgroup/systemd')) return 'there is no control group /sys/fs/cgroup/systemd'
-  return whyNoImages(engineSocket(), ['ostler-test/machine'], 'scripts/make-test-images')
+  return whyNoImages(
+    engineSocket(),
+    ['ostler-test/machine', 'ostler-test/builder'],
+    'scripts/make-test-images',
+  )
 }
 
 async function whyNoPodman(): Promise<string | null> {

@@ -210,16 +210,23 @@ export class Attempts {
     }
   }
 
+  /** That the disk is too full for a new build, in a sentence; null when it is not. */
+  diskShortage(): string | null {
+    const {minFreeBytes} = this.capacity
+    const free = this.disk.freeBytes()
+    if (free === null || free >= minFreeBytes) return null
+    return `${free} bytes are free in the state directory, ${minFreeBytes} are wanted`
+  }
+
   private refusal(needsEngine: boolean): {code: string; text: string} | null {
-    const {maxBuilds, minFreeBytes} = this.capacity
+    const {maxBuilds} = this.capacity
     const {running} = this
     if (this.isDraining) return {code: 'draining', text: 'the worker is stopping'}
     if (running >= maxBuilds) return {code: 'full', text: `${running} of ${maxBuilds} builds are running`}
     if (needsEngine && !this.tools.place.engine)
       return {code: 'engine', text: `this worker has no container engine: ${this.tools.place.whyNoEngine}`}
-    const free = this.disk.freeBytes()
-    if (free !== null && free < minFreeBytes)
-      return {code: 'disk', text: `${free} bytes are free in the state directory, ${minFreeBytes} are wanted`}
+    const shortage = this.diskShortage()
+    if (shortage !== null) return {code: 'disk', text: shortage}
     const hindrance = this.hindrance()
     if (hindrance !== null) return {code: 'hindered', text: hindrance}
     this.disk.keepReserve()
