@@ -101,7 +101,10 @@ function typescriptSources(of) {
 }
 
 function bundleSources() {
-  return [...typescriptSources(['config', 'worker', 'master', 'charms']), join(root, 'scripts', 'bundle.mjs')]
+  return [
+    ...typescriptSources(['config', 'worker', 'master', 'charms', 'scripts']),
+    join(root, 'scripts', 'bundle.mjs'),
+  ]
 }
 
 /** Man pages bear the day of the version. */
@@ -151,10 +154,12 @@ function removeOrphans() {
 }
 
 async function run(program, args, say) {
+  // Whoever builds, such as a test run, gets the same.
+  const env = {...process.env, NODE_ENV: 'production'}
   const {code, output, seconds} = await watched(
     [process.execPath, join(root, 'node_modules', program)],
     args,
-    {env: process.env, tick: (passed) => say(`  still at it, ${passed} s`)},
+    {env, tick: (passed) => say(`  still at it, ${passed} s`)},
   )
   const words = output.trim()
   const name = program.split('/')[0]

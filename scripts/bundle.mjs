@@ -2,11 +2,11 @@
 // lets a master start in half the time. Plain Node; `bin/ostler.mjs` runs the bundle while it is not older than what it is made of.
 import {readFileSync, rmSync} from 'node:fs'
 import {createRequire} from 'node:module'
-import {dirname, join} from 'node:path'
+import {basename, dirname, join, relative} from 'node:path'
 import {pathToFileURL} from 'node:url'
 import {root} from './place.mjs'
 
-const programs = {master: 'master/cli/ostler.js', worker: 'worker/main.js'}
+const programs = {master: 'master/cli/ostler.js', worker: 'worker/main.js', tools: 'scripts/tools/main.js'}
 /** Loaded when they are needed, if ever; they bring files of their own. */
 const apart = ['@electric-sql/pglite', 'esbuild']
 /** What CommonJS packages expect to find. */
@@ -20,7 +20,7 @@ const named = {
   name: 'named',
   setup(build) {
     build.onResolve({filter: /^[^./]/, namespace: 'file'}, async ({path, kind, importer, resolveDir}) => {
-      if (kind !== 'dynamic-import' || !importer.includes('node_modules')) return null
+      if (kind !== 'dynamic-import') return null
       const found = await build.resolve(path, {
         kind: 'require-call',
         importer,
@@ -28,15 +28,17 @@ const named = {
         pluginData: 'asked',
       })
       const isCommon = found.errors.length === 0 && !found.external && !isModule(found.path)
-      return isCommon ? {path: found.path, namespace: 'named'} : null
+      return isCommon ? {path: relative(root, found.path), namespace: 'named'} : null
     })
-    build.onLoad({filter: /.*/, namespace: 'named'}, async ({path}) => {
+    // Its path is told below the root: what is made must not tell where it was made.
+    build.onLoad({filter: /.*/, namespace: 'named'}, async ({path: below}) => {
+      const path = join(root, below)
       const {default: _all, ...names} = await import(pathToFileURL(path).href)
       const list = Object.keys(names).filter(
         (name) => name !== '__esModule' && /^[A-Za-z_$][\w$]*$/.test(name),
       )
       return {
-        contents: `const all = require(${JSON.stringify(path)})\nexport default all\nexport const {${list.join(', ')}} = all`,
+        contents: `const all = require('./${basename(path)}')\nexport default all\nexport const {${list.join(', ')}} = all`,
         resolveDir: dirname(path),
       }
     })

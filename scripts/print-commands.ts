@@ -9,6 +9,7 @@ import {bashCompletion} from '../master/cli/shell/bash.ts'
 import {manualOf} from '../master/cli/shell/manual.ts'
 import {usageOf} from '../master/cli/shell/usage.ts'
 import {zshCompletion} from '../master/cli/shell/zsh.ts'
+import {tools} from './tools/main.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const share = resolve(process.argv[2] ?? join(root, 'dist', 'share'))
@@ -32,7 +33,8 @@ function write(place: string, text: string): void {
 const {version} = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {version: string}
 const edition = {version: `Ostler ${version}`, date: dayOfVersion()}
 rmSync(share, {recursive: true, force: true})
-for (const program of [ostlerProgram(() => undefined)]) {
+const nobody = () => undefined
+for (const program of [ostlerProgram(nobody), ...tools.map((tool) => tool(nobody))]) {
   const usage = usageOf(program)
   for (const {file, text} of manualOf(usage, edition)) write(`man/man1/${file}`, text)
   write(`completion/bash/${program.name()}`, bashCompletion(usage))

@@ -12,6 +12,8 @@ import {Disk} from './world/disk.ts'
 import type {Engine} from './world/engine.ts'
 import {findEngine} from './world/find-engine.ts'
 import {Link} from './world/link.ts'
+import {ownVersion} from './world/place.ts'
+import {readIdentity} from './world/identity.ts'
 import {note, refuse, warn} from './world/print.ts'
 import type {SpoolRule} from './world/quota.ts'
 import {openState} from './world/state.ts'
@@ -19,6 +21,7 @@ import {HostSupervisors} from './world/supervisor.ts'
 import {Workspaces} from './world/workspaces.ts'
 
 const lastWordsMs = 5000
+const tidyEveryMs = 3_600_000
 /** For how much longer, in milliseconds, a worker that drains asks systemd to wait, again and again. */
 const drainStepMs = 60_000
 
@@ -65,11 +68,12 @@ async function run(options: WorkerOptions): Promise<number> {
     freeBytes: () => disk.freeBytes(),
     spool: () => attempts.spool(),
     hindrance: () => attempts.hindrance(),
+    identity: () => readIdentity(options.identity),
     onWelcome: (welcome) => attempts.welcome(welcome),
     onMessage: (message) => attempts.hear(message),
     onHopeless: (code) => end(code),
   })
-  const store = {master: () => link.master, token}
+  const store = {master: () => link.master, token, identity: () => readIdentity(options.identity)}
   const spool = await spoolRule(options)
   const capacity = {maxBuilds, minFreeBytes, spool, shortage: descriptorShortage}
   const attempts = new Attempts(stateDir, {place, store, hands}, workspaces, disk, capacity)
@@ -90,6 +94,7 @@ async function run(options: WorkerOptions): Promise<number> {
   const code = await new Promise<number>((resolve) => {
     attempts.goOn(link)
     link.dial()
+    keepTidy(workspaces, options.keepWorkspacesMs)
     systemd().ready()
     const quiet = keepTold(link, attempts, maxBuilds)
     end = (code) => {
@@ -120,6 +125,18 @@ async function run(options: WorkerOptions): Promise<number> {
   return code
 }
 
+/** Removes workspaces that nobody used for long, now and every hour; a stop does not wait for it. */
+function keepTidy(workspaces: Workspaces, keepMs: number | null): void {
+  if (keepMs === null) return
+  const tidy = async (): Promise<void> => {
+    const {removed, left} = await workspaces.removeUnused(keepMs, Date.now())
+    if (removed.length > 0) note('workspaces.removed', {names: removed.join(' ')})
+    for (const [name, why] of left) warn('workspace.left', {name, why, remedy: 'remove it as root'})
+  }
+  void tidy()
+  setInterval(() => void tidy(), tidyEveryMs).unref()
+}
+
 /** Each build has its part of the spool, so that one that prints much costs no other its log. */
 async function spoolRule({stateDir, spoolBytes, spoolFull, maxBuilds}: WorkerOptions): Promise<SpoolRule> {
   const shareBytes = Math.floor(spoolBytes / maxBuilds)
@@ -147,7 +164,7 @@ function helloOf(
     protocols: [protocolOldest, protocolNewest],
     worker: name,
     instance,
-    version: '0.1.0',
+    version: ownVersion(),
     labels: {...labels},
     maxBuilds,
     engine: engine?.name ?? null,

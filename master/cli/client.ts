@@ -1,14 +1,18 @@
 // A client of the HTTP API: finds the master and the token, asks, and turns refusals into endings.
+import {existsSync} from 'node:fs'
 import {readFile} from 'node:fs/promises'
 import path from 'node:path'
 import type {z} from 'zod'
 import {problemShape} from '../http/shapes.ts'
 import {Ending, exits} from './exits.ts'
+import {fetching, type Fetching} from './fetching.ts'
 
 export interface ClientOptions {
   readonly master: string
   readonly tokenFile?: string | undefined
   readonly stateDir?: string | undefined
+  /** A file with the issuer of the master's certificate. */
+  readonly ca?: string | undefined
 }
 
 export interface Happening {
@@ -20,8 +24,10 @@ export interface Happening {
 export class Client {
   readonly #root: URL
   readonly #token: string | null
+  readonly #fetch: Fetching
 
-  constructor(master: string, token: string | null) {
+  constructor(master: string, token: string | null, ca?: string) {
+    this.#fetch = fetching(ca)
     try {
       this.#root = new URL(master.endsWith('/') ? master : `${master}/`)
     } catch {
@@ -101,7 +107,7 @@ export class Client {
       if (value !== undefined) url.searchParams.set(name, String(value))
     let response: Response
     try {
-      response = await fetch(url, {
+      response = await this.#fetch(url, {
         method,
         headers: {
           ...headers,
@@ -114,7 +120,7 @@ export class Client {
       const cause = (error as {cause?: {code?: string; message?: string}}).cause
       throw new Ending(
         exits.away,
-        `the master at ${this.#root.origin} could not be reached: ${cause?.code ?? cause?.message ?? (error as Error).message}`,
+        `the master at ${this.#root.origin} could not be reached: ${cause?.code ?? cause?.message ?? (error as Error).message}${caHint(cause?.code)}`,
       )
     }
     if (response.ok) return response
@@ -122,9 +128,15 @@ export class Client {
   }
 }
 
+/** An issuer that nobody told us of is the usual reason. */
+const caHint = (code: string | undefined): string =>
+  code !== undefined && /SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)/.test(code)
+    ? ' (give the issuer of its certificate with --ca, or OSTLER_CA)'
+    : ''
+
 /** The client for the options and the environment. */
-export async function openClient({master, tokenFile, stateDir}: ClientOptions): Promise<Client> {
-  return new Client(master, await findToken(tokenFile, stateDir))
+export async function openClient({master, tokenFile, stateDir, ca}: ClientOptions): Promise<Client> {
+  return new Client(master, await findToken(tokenFile, stateDir), ca)
 }
 
 async function findToken(
@@ -144,6 +156,8 @@ async function findToken(
   if (tokenFile !== undefined) return await read(tokenFile)
   const fromEnvironment = process.env['OSTLER_TOKEN']
   if (fromEnvironment) return fromEnvironment.trim()
+  const credential = path.join(process.env['CREDENTIALS_DIRECTORY'] ?? '/nowhere', 'ostler-token')
+  if (existsSync(credential)) return await read(credential)
   return stateDir === undefined ? null : await read(path.join(stateDir, 'admin-token'))
 }
 

@@ -19,7 +19,15 @@ export function clientVerb(program: Command, usage: string, description: string)
     .command(usage)
     .description(description)
     .addOption(new Option('--master <url>', 'the master to ask').env('OSTLER_MASTER').default(defaultMaster))
-    .option('--token-file <file>', 'a file with your token (or OSTLER_TOKEN holds it)')
+    .option(
+      '--token-file <file>',
+      "a file with your token (else OSTLER_TOKEN, else systemd's credential ostler-token)",
+    )
+    .addOption(
+      new Option('--ca <file>', "trust the issuers in this file for the master's certificate").env(
+        'OSTLER_CA',
+      ),
+    )
     .option('--state-dir <dir>', "use the administrator's token of the master with this state directory")
     .option('--json', 'write the answer as JSON')
 }

@@ -161,8 +161,18 @@ async function recordReports(
     if (standing.has(state.attempt))
       sessions.tell(state.worker, {say: 'applied', attempt: state.attempt, upTo: applied})
     else sessions.resync(state.worker, elsewhere)
+  for (const change of changes) if (standing.has(change.state.attempt)) tellEnds(world, change)
   planned.forget(changes.filter(({ended}) => ended !== null).map(({state}) => state.attempt))
   ringAfter(world, changes)
+}
+
+/** For whoever reads the log: how builds ended, and which steps were not as they should be. */
+function tellEnds(world: World, {state, steps, ended}: Changes): void {
+  const {build, attempt, worker} = state
+  for (const {name, result, summary} of steps.values())
+    if (result !== null && result !== 'success' && result !== 'skipped')
+      world.say.info({build, step: name, worker, attempt, result}, `step ended: ${summary ?? result}`)
+  if (ended) world.say.info({build, worker, attempt, result: ended.result}, `build ended: ${ended.summary}`)
 }
 
 /** Whoever speaks for an attempt that is not its build's effective one is told to stop. */

@@ -129,7 +129,9 @@ const identity = (opened: Opened) => ({id: opened.build, number: opened.number})
 async function offer(world: World, sessions: Sessions, {attempt, worker, plan}: Opening): Promise<void> {
   try {
     const secrets = await world.settings().secrets.readAll(plan.secrets)
-    if (sessions.offer(worker, {attempt, deadlineMs: acceptMs, plan, secrets})) return
+    const {build, builder, number} = plan
+    if (sessions.offer(worker, {attempt, deadlineMs: acceptMs, plan, secrets}))
+      return world.say.info({build, builder, number, worker, attempt}, 'build offered')
     // It went between the look and the offer.
     await world.store.transaction((tx) => world.ledger.withdraw(tx, [attempt], 0))
     world.bells.ring('claims')

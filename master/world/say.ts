@@ -12,7 +12,10 @@ const program = 'ostler-master'
 /** Lines to standard error. `level` is pino's: debug, info, warn, error, silent. */
 export function openSay(level: string): Logger {
   const plain = pino.destination({fd: 2, sync: false})
-  return pino({level, base: null, timestamp: pino.stdTimeFunctions.isoTime}, throughJournal(plain))
+  return pino(
+    {level, base: null, timestamp: pino.stdTimeFunctions.isoTime},
+    systemd().hasJournal ? throughJournal(plain) : plain,
+  )
 }
 
 /** Says why a master cannot start or go on, in the journal or as plain words. */

@@ -7,10 +7,11 @@ import {join} from 'node:path'
 import {promisify} from 'node:util'
 import {runPromotions} from '../../master/flow/promotions.ts'
 import {openStore} from '../../master/world/store/database.ts'
-import {addBuild, builderNamed, configOf, fastForward, greenOf, openWorld} from '../support/promoting.ts'
+import {addBuild, configOf, fastForward, greenOf, openWorld} from '../support/promoting.ts'
 import {Repository} from '../support/repository.ts'
 import type {Sample} from './figures.ts'
 import {createDatabase, dropDatabase, type Server} from './grounds.ts'
+import {builderNamed} from '../support/builders.ts'
 
 const size = {branches: 50, commits: 10_000, builders: 200}
 const run = promisify(execFile)
@@ -37,7 +38,10 @@ export async function promotionLook(folder: string, server: Server): Promise<Sam
         green: greenOf({policy: 'newestGreen', builders: builders.slice(n * each, (n + 1) * each)}),
       }),
     )
-    const config = {...configOf([repository.source()], rules), builders: builders.map(builderNamed)}
+    const config = {
+      ...configOf([repository.source()], rules),
+      builders: builders.map((name) => builderNamed(name, {collapseRequests: true})),
+    }
     const world = await openWorld(owner, store)
     const look = async () => {
       const startedAt = performance.now()

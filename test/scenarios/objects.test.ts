@@ -9,6 +9,7 @@ import {parseObjectStore, readObjectKeys} from '../../master/world/objects/addre
 import {ObjectStore} from '../../master/world/objects/store.ts'
 import type {Artifact, Build, Buildset, Page, Step} from '../../scripts/api.ts'
 import {Process} from '../../scripts/processes.ts'
+import {delaysOf, stamps} from '../support/following.ts'
 import {needs} from '../support/needs.ts'
 import {startObjectServer, type ObjectServer} from '../support/object-server.ts'
 import {System} from '../support/system.ts'
@@ -25,9 +26,7 @@ const config = (folder: string, more: Record<string, unknown> = {}) =>
         sh('make', 'head -c 20000000 /dev/urandom >large; echo small >small; cp large ' + folder),
         {kind: 'upload', files: ['large', 'small'], artifact: 'kept'},
       ]),
-      builder('stamps', [
-        sh('s', 'echo up; sleep 1; for i in 1 2 3 4 5 6 7; do date +%s%N; sleep 0.4; done'),
-      ]),
+      builder('stamps', [sh('s', stamps)]),
     ],
     more,
   )
@@ -205,27 +204,9 @@ async function followed(system: System, url: string): Promise<number[]> {
   const answer = await fetch(`${url}/api/v1/logs/${log}/follow`, {
     headers: {authorization: `Bearer ${token}`},
   })
-  const delays: number[] = []
-  let waiting = ''
-  let text = ''
-  for await (const piece of (answer.body as ReadableStream<Uint8Array>).pipeThrough(
-    new TextDecoderStream(),
-  ) as unknown as AsyncIterable<string>) {
-    const now = Date.now()
-    const blocks = (waiting + piece).split('\n\n')
-    waiting = blocks.pop() ?? ''
-    for (const block of blocks) {
-      const data = /^data: ?(.*)$/m.exec(block)?.[1]
-      if (data === undefined) continue
-      const told = (JSON.parse(data) as {text: string}).text
-      text += told
-      for (const stamp of told.match(/^\d{19}$/gm) ?? []) delays.push(Math.round(now - Number(stamp) / 1e6))
-    }
-  }
+  const delays = await delaysOf(answer)
   await system.completed(buildset)
-  if (!/^up\n(\d{19}\n){7}$/.test(text))
-    throw new Error(`what was followed is not what was printed:\n${text}`)
-  return delays.toSorted((a, b) => a - b)
+  return delays
 }
 
 for (const place of ['shared directory', 'object store'] as const)

@@ -17,6 +17,13 @@ const config = () =>
     schedulers: [{name: 'now', kind: 'force', builders: ['b']}],
   })
 
+/** Ctrl+C: the worker ends, and its builds with it. */
+function endBuilds(system: System): Promise<string> {
+  const worker = system.worker('w1')
+  worker.child.kill('SIGINT')
+  return worker.ended
+}
+
 test('a master says when it serves, what it does, that it reloads, and keeps its watchdog quiet', async (t) => {
   const manager = await Datagrams.listen(t)
   const system = await System.start(t, {
@@ -36,10 +43,13 @@ test('a master says when it serves, what it does, that it reloads, and keeps its
   system.master.process.child.kill('SIGHUP')
   await manager.until(/^RELOADING=1\nMONOTONIC_USEC=\d+$/)
   await manager.until(/^READY=1/)
-  await manager.until(/^STATUS=unwell: configuration: the file is refused and the last good one is in force/)
+  await manager.until(
+    /^STATUS=unwell: the configuration is refused and the last good one is in force: .*ostler\.yaml:1:/,
+  )
   system.configure(config())
   system.master.process.child.kill('SIGHUP')
   await manager.until(/^STATUS=1 worker/)
+  await endBuilds(system)
   t.is(await system.master.process.stop(), 'exit 0')
   await manager.until(/^STOPPING=1/)
 })
@@ -56,7 +66,7 @@ test('a worker says whom it works for, and whom it looks for', async (t) => {
   await manager.until(new RegExp(`^STATUS=connected to ${url}, 1 of 1 builds$`))
   await system.master.process.stop()
   await manager.until(new RegExp(`^STATUS=not connected: ${url}: .*ECONNREFUSED.*, 1 of 1 builds$`))
-  t.is(await system.worker('w1').stop(), 'exit 0')
+  t.is(await endBuilds(system), 'exit 0')
   await manager.until(/^STOPPING=1/)
 })
 
@@ -181,7 +191,9 @@ test('a refused configuration does not keep a master down that has a last good o
   const again = new Process('master', [...args, '--last-good'], {env: {NOTIFY_SOCKET: manager.path}})
   t.teardown(() => again.stop())
   await manager.until(/^READY=1/)
-  await manager.until(/^STATUS=unwell: configuration: the file is refused and the last good one is in force/)
+  await manager.until(
+    /^STATUS=unwell: the configuration is refused and the last good one is in force: .*ostler\.yaml:1:/,
+  )
   const health = await fetch(`${url}/healthz`)
   t.is(health.status, 503)
   t.regex(await health.text(), /the last good one is in force/)

@@ -122,8 +122,8 @@ export const rooms: readonly Room[] = [
   {
     path: 'scripts',
     does: 'serve people',
-    knows: ['master/cli', 'master/http', 'config', 'worker', wire],
-    packages: ['dockerode', 'picocolors', 'zod', 'node:'],
+    knows: ['master/cli', 'master/http', 'config', 'worker', 'worker/world', wire],
+    packages: ['commander', 'dockerode', 'picocolors', 'yaml', 'zod', 'node:'],
   },
   {
     path: 'test',

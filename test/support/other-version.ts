@@ -64,7 +64,7 @@ export function otherVersion(
       text: 'protocolOldest = 1;',
       instead: `protocolOldest = ${oldest};`,
     },
-    {file: 'worker/main.js', text: "version: '0.1.0'", instead: "version: '9.0.0'"},
+    {file: 'worker/main.js', text: 'version: ownVersion()', instead: "version: '9.0.0'"},
   ]
   for (const {file, text, instead} of [...versions, ...talkativeWorker, ...talkativeMaster]) {
     const path = join(copy, 'dist', file)

@@ -25,6 +25,7 @@ export type Part =
   | 'unzip'
   | 'sshd'
   | 'object-store'
+  | 'nginx'
   | 'prometheus'
   | 'bash'
   | 'zsh'
@@ -68,6 +69,10 @@ export function chromium(): string | null {
 /** The ssh server's program, which is on the search path of administrators only. */
 export const sshdProgram = (): string | null =>
   program('sshd') ?? ['/usr/sbin/sshd'].find(isExecutable) ?? null
+
+/** nginx's program, likewise. */
+export const nginxProgram = (): string | null =>
+  program('nginx') ?? ['/usr/sbin/nginx'].find(isExecutable) ?? null
 
 /** Asks the engine's API; the answer's body, or null when nobody listens or none comes in half a minute (a busy machine). */
 export function askEngine(path: string, socketPath = engineSocket()): Promise<string | null> {
@@ -176,6 +181,8 @@ export function whyAbsent(part: Exclude<Part, EnginePart>): string | null {
       return objectServerPrograms.every(program)
         ? null
         : "Ceph's object gateway is not installed (radosgw, ceph-mon and ceph-osd)"
+    case 'nginx':
+      return nginxProgram() ? null : 'nginx is not installed'
     case 'prometheus':
       return program('prometheus') && program('promtool') ? null : 'Prometheus is not installed'
     case 'bash':

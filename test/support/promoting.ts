@@ -3,16 +3,7 @@ import type {ExecutionContext} from 'ava'
 import {mkdtemp, rm} from 'node:fs/promises'
 import {tmpdir} from 'node:os'
 import {join} from 'node:path'
-import type {
-  Builder,
-  Config,
-  FastForward,
-  Gate,
-  GitSource,
-  Green,
-  Merge,
-  PromotionRule,
-} from '../../config/config.ts'
+import type {Config, FastForward, Gate, GitSource, Green, Merge, PromotionRule} from '../../config/config.ts'
 import type {BellName, Bells} from '../../master/world/bells.ts'
 import {Git} from '../../master/world/git.ts'
 import {openSay} from '../../master/world/say.ts'
@@ -137,24 +128,6 @@ export const gate = (over: Partial<Gate> = {}): Gate => ({
   committer: null,
   message: ['Merge ', {prop: 'from'}],
   ...over,
-})
-
-/** A builder that nobody runs. */
-export const builderNamed = (name: string): Builder => ({
-  name,
-  tags: [],
-  description: '',
-  requires: {},
-  workers: [],
-  container: null,
-  env: {},
-  properties: {},
-  timeoutMs: null,
-  collapseRequests: true,
-  priority: 0,
-  intGraceMs: 1000,
-  termGraceMs: 1000,
-  steps: [],
 })
 
 let minute = 0

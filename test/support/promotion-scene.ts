@@ -9,8 +9,9 @@ import {Git} from '../../master/world/git.ts'
 import {addControl, endControls} from '../../master/world/store/controls.ts'
 import type {NewControl} from '../../master/world/store/controls.ts'
 import type {Store} from '../../master/world/store/store.ts'
-import {builderNamed, configOf, eventsOf, openWorld, stateDirectory} from './promoting.ts'
+import {configOf, eventsOf, openWorld, stateDirectory} from './promoting.ts'
 import {Repository} from './repository.ts'
+import {builderNamed} from './builders.ts'
 
 /** A git whose pushes something happens before or after, as the world does. */
 export class MeddledGit extends Git {
@@ -65,7 +66,10 @@ export async function openScene(
   const git = new MeddledGit({stateDir: await stateDirectory(t), secret: async (name) => name})
   const world = await openWorld(t, store, {git})
   const builders = [...new Set(rules.flatMap(({green}) => green?.builders ?? []))]
-  const config = {...configOf([repository.source(over)], rules), builders: builders.map(builderNamed)}
+  const config = {
+    ...configOf([repository.source(over)], rules),
+    builders: builders.map((name) => builderNamed(name, {collapseRequests: true})),
+  }
   const runAll = async (options: Partial<RunOptions> = {}) =>
     await runPromotions(world, config, {actor: 'schedule', ...options})
   return {

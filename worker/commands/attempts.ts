@@ -9,7 +9,7 @@ import {note, warn} from '../world/print.ts'
 import {Quota, type SpoolRule} from '../world/quota.ts'
 import {split} from '../world/spool.ts'
 import type {Workspaces} from '../world/workspaces.ts'
-import {perform, type Tools} from './perform.ts'
+import {about, perform, type Tools} from './perform.ts'
 
 /** Bytes that may be under way to the master. */
 const windowBytes = 8 * 1024 * 1024
@@ -88,8 +88,7 @@ export class Attempts {
     this.link = link
     for (const held of this.held.values()) {
       note('attempt.found', {
-        attempt: held.attempt.fence,
-        build: held.attempt.plan.build,
+        ...about(held.attempt),
         last: held.attempt.journal.last,
       })
       this.run(held)
@@ -154,7 +153,7 @@ export class Attempts {
       case 'applied':
         return this.applied(held, message.upTo)
       case 'cancel':
-        note('attempt.cancel', {attempt: message.attempt, reason: message.reason})
+        note('attempt.cancel', {...about(held.attempt), reason: message.reason})
         return held.attempt.cancel(message.reason)
       case 'stop':
         return this.stop(held, message.reason)
@@ -201,7 +200,7 @@ export class Attempts {
       this.workspaces.release(workspace)
       rmSync(join(this.dir, fence), {recursive: true, force: true})
       const text = (error as Error).message
-      warn('offer.declined', {attempt: fence, text})
+      warn('offer.declined', {attempt: fence, build: plan.build, text})
       this.link?.send({
         say: 'decline',
         attempt: fence,
@@ -243,23 +242,22 @@ export class Attempts {
     const {attempt} = held
     perform(attempt, this.tools)
       .catch((error: unknown) =>
-        warn('attempt.failed', {attempt: attempt.fence, text: (error as Error).stack ?? String(error)}),
+        warn('attempt.failed', {...about(attempt), text: (error as Error).stack ?? String(error)}),
       )
       .finally(() => {
         held.isOver = true
         this.workspaces.release(attempt.workspace)
         note('attempt.over', {
-          attempt: attempt.fence,
-          build: attempt.plan.build,
+          ...about(attempt),
           result: attempt.state.endedAt === null ? null : attempt.state.result,
         })
         this.settle(held)
       })
-      .catch((error: unknown) => warn('attempt.failed', {attempt: attempt.fence, text: String(error)}))
+      .catch((error: unknown) => warn('attempt.failed', {...about(attempt), text: String(error)}))
   }
 
   private stop(held: Held, reason: string): void {
-    note('attempt.stop', {attempt: held.attempt.fence, reason})
+    note('attempt.stop', {...about(held.attempt), reason})
     held.attempt.dropped.abort()
     this.settle(held)
   }
@@ -284,9 +282,7 @@ export class Attempts {
     this.held.delete(attempt.fence)
     this.cutBytes += held.quota.cutBytes
     for (const {bytes} of held.underWay) this.underWayBytes -= bytes
-    attempt
-      .remove()
-      .catch((error: unknown) => warn('attempt.left', {attempt: attempt.fence, text: String(error)}))
+    attempt.remove().catch((error: unknown) => warn('attempt.left', {...about(attempt), text: String(error)}))
   }
 
   private pump(): void {

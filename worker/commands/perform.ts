@@ -11,7 +11,7 @@ import type {PlanStep} from '../protocol/plan.ts'
 import type {Attempt} from '../world/attempt.ts'
 import {Broken} from '../world/engine.ts'
 import {ContainerGround, HostGround, Lost, markOf, type Ground, type Place} from '../world/ground.ts'
-import {warn} from '../world/print.ts'
+import {note, warn} from '../world/print.ts'
 import {StepLog} from '../world/logs.ts'
 import type {Quota} from '../world/quota.ts'
 import {patiently} from '../world/descriptors.ts'
@@ -142,11 +142,18 @@ async function enoughDescriptors(attempt: Attempt, {shortage}: Tools): Promise<v
   for (let isTold = false; ; isTold = true) {
     const why = shortage(descriptorsForStep)
     if (why === null) return
-    if (!isTold) warn('step.waits', {attempt: attempt.fence, why})
+    if (!isTold) warn('step.waits', {...about(attempt), why})
     await waitUntil(Date.now() + descriptorsAgainMs, attempt)
     if (attempt.dropped.signal.aborted || attempt.wishes.cancel !== null) return
   }
 }
+
+/** What a line of the worker's is about. */
+export const about = ({fence, plan}: Attempt): {attempt: string; build: string; builder: string} => ({
+  attempt: fence,
+  build: plan.build,
+  builder: plan.builder,
+})
 
 /** Performs one try of a step, or goes on with it, and writes how it ended. */
 async function tryStep(
@@ -174,6 +181,13 @@ async function tryStep(
   const warnings = log.warnings
   const ended = Date.now()
   if (final) log.end(ended)
+  note('step.over', {
+    ...about(attempt),
+    step: step.name,
+    try: tries,
+    result: result ?? judge(outcome, warnings),
+    outcome: masked(attempt, describe(outcome, warnings)),
+  })
   attempt.record({
     entry: 'stepEnded', at: ended, step: at, try: tries, outcome, result: result ?? judge(outcome, warnings),
     summary: masked(attempt, describe(outcome, warnings)), warnings, final,

@@ -10,6 +10,8 @@ const statusMost = 400
 export class Systemd {
   /** Within how many milliseconds a sign of life is wanted; null when none is. */
   readonly watchdogMs: number | null
+  /** Whether standard error is the journal, so that entries are better than lines. */
+  readonly hasJournal: boolean
   private readonly relay: Relay
   private readonly hasManager: boolean
   private isReady = false
@@ -19,6 +21,7 @@ export class Systemd {
   constructor(environment: NodeJS.ProcessEnv, pid: number, journal: string | null) {
     const {NOTIFY_SOCKET: notify, WATCHDOG_USEC: watchdog, WATCHDOG_PID: watched} = environment
     this.hasManager = Boolean(notify)
+    this.hasJournal = journal !== null
     const isWatched = watchdog !== undefined && (watched === undefined || Number(watched) === pid)
     this.watchdogMs = isWatched && Number(watchdog) > 0 ? Number(watchdog) / 1000 : null
     this.relay = new Relay({notify: notify || null, journal}, () => {

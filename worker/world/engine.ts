@@ -21,9 +21,20 @@ const capabilities = [
   'SYS_CHROOT',
 ]
 
-/** What an image must have, told by name before the supervisor starts; and the numbers of the user, which only it knows. */
+/** What an image must have beside `sh`, for the supervisor and its signals. */
+export const imageTools = ['setsid', 'grep']
+
+/** How a build is kept from its host, as the engine's API has it; only root keeps a few powers of root. */
+export const containment = (user: string) => ({
+  CapDrop: ['ALL'],
+  // Podman gives these even to a user who is not root, as if it were; Docker does not.
+  CapAdd: /^(root|0+)?(:|$)/.test(user) ? capabilities : [],
+  SecurityOpt: ['no-new-privileges'],
+})
+
+/** What is missing is told by name before the supervisor starts; and the numbers of the user, which only the container knows. */
 const start = `missing=
-for tool in setsid grep; do command -v "$tool" >/dev/null || missing="$missing $tool"; done
+for tool in ${imageTools.join(' ')}; do command -v "$tool" >/dev/null || missing="$missing $tool"; done
 if [ "$missing" ]; then echo "$missing" >/ostler/attempt/missing; exit 127; fi
 while read -r key real rest; do
   case $key in Uid: | Gid:) echo "$real" ;; esac
@@ -260,10 +271,7 @@ function createOptions(build: BuildContainer, user: string): Docker.ContainerCre
         `${build.box}:/ostler/attempt:z`,
         `${build.script}:/ostler/supervise:ro,z`,
       ],
-      CapDrop: ['ALL'],
-      // Podman gives these even to a user who is not root, as if it were; Docker does not.
-      CapAdd: /^(root|0+)?(:|$)/.test(user) ? capabilities : [],
-      SecurityOpt: ['no-new-privileges'],
+      ...containment(user),
       ...(plan.memoryBytes !== null && {Memory: plan.memoryBytes, MemorySwap: plan.memoryBytes}),
       ...(plan.cpus !== null && {NanoCpus: Math.round(plan.cpus * 1e9)}),
       ...(plan.pids !== null && {PidsLimit: plan.pids}),

@@ -12,14 +12,22 @@ import {openKept, type Kept, type Place} from '../../world/kept.ts'
 import {backupHolder} from '../../world/store/checks.ts'
 import {Ending, exits} from '../exits.ts'
 import {plural, say, sayError, sayJson} from '../print.ts'
-import {clientOf, clientVerb, type ClientFlags, type Verb} from '../verb.ts'
+import {placeFor, rotate} from '../rotation.ts'
+import {clientOf, clientVerb, count, type ClientFlags, type Verb} from '../verb.ts'
+
+interface Flags extends ClientFlags {
+  readonly into?: string
+  readonly keep?: number
+}
 
 export const backup: Verb = (program, end) =>
   clientVerb(
     program,
-    'backup <target>',
+    'backup [target]',
     'write a backup of the database, logs and artifacts to a file, while masters run',
   )
+    .option('--into <dir>', 'instead of a target: a directory, in which the backup is named by its time')
+    .option('--keep <n>', 'with --into: remove older whole backups there, but for so many', count)
     .addHelpText(
       'after',
       `
@@ -28,22 +36,41 @@ is read directly, and the logs and artifacts in --state-dir. With the embedded d
 --state-dir is read directly, too.
 
 The file holds tokens only as hashes and no secrets; keep it as you keep the logs. It is written beside TARGET, read
-back and proved, and only then named TARGET. Exit code 1: made, yet some logs or artifacts could not be read.`,
+back and proved, and only then named TARGET. Exit code 1: made, yet some logs or artifacts could not be read.
+
+In a directory, such a one is named incomplete, and nothing is removed for it: with --keep the last whole backups stay, and
+older ones go only when a new one was proved. It is not begun where less room is free than the last one took.`,
     )
-    .action(async (target: string, flags: ClientFlags) => {
+    .action(async (given: string | undefined, flags: Flags) => {
+      const target = await targetOf(given, flags)
       await refuseExisting(target)
       const partial = `${target}.${String(process.pid)}.partial`
       try {
         await writePartial(partial, flags)
         const {manifest, contents} = await verifyArchive(partial)
-        await settle(partial, target)
-        tell(target, manifest, contents, flags, (await stat(target)).size)
-        if (contents.missing.length > 0) end(exits.failed)
+        const isWhole = contents.missing.length === 0
+        const named =
+          isWhole || flags.into === undefined ? target : target.replace(/\.tar$/, '-incomplete.tar')
+        await settle(partial, named)
+        const removed =
+          flags.into === undefined || flags.keep === undefined
+            ? []
+            : await rotate(flags.into, flags.keep, named)
+        tell(named, manifest, contents, flags, {bytes: (await stat(named)).size, removed})
+        if (!isWhole) end(exits.failed)
       } catch (error) {
         await rm(partial, {force: true})
         throw error instanceof Ending ? error : endingOf(target, error)
       }
     })
+
+async function targetOf(target: string | undefined, {into, keep}: Flags): Promise<string> {
+  if ((target === undefined) === (into === undefined))
+    throw new Ending(exits.usage, 'give a target, or a directory with --into')
+  if (keep !== undefined && into === undefined)
+    throw new Ending(exits.usage, '--keep is for the directory of --into')
+  return into === undefined ? (target ?? '') : await placeFor(into, new Date())
+}
 
 async function refuseExisting(target: string): Promise<void> {
   const exists = await access(target).then(
@@ -112,13 +139,15 @@ function tell(
   manifest: Manifest,
   contents: Contents,
   flags: ClientFlags,
-  bytes: number,
+  {bytes, removed}: {readonly bytes: number; readonly removed: readonly string[]},
 ): void {
   const {logs, artifacts, rows, missing} = contents
   const count = Object.values(rows).reduce((sum, n) => sum + n, 0)
-  if (flags.json) return sayJson({target, bytes, madeAt: manifest.madeAt, rows, logs, artifacts, missing})
+  if (flags.json)
+    return sayJson({target, bytes, madeAt: manifest.madeAt, rows, logs, artifacts, missing, removed})
   say(
     `${target}: ${plural(count, 'row')}, ${plural(logs, 'log')}, ${plural(artifacts, 'artifact')}, ${String(bytes)} bytes, as of ${manifest.madeAt}`,
   )
+  if (removed.length > 0) say(`removed ${removed.join(', ')}`)
   for (const {what, id, why} of missing) sayError(`not in it: ${what} ${id}: ${why}`)
 }

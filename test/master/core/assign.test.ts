@@ -1,26 +1,9 @@
 import test from 'ava'
 import fc from 'fast-check'
 import type {Builder} from '../../../config/config.ts'
+import {builderNamed as builder} from '../../support/builders.ts'
 import {assign, freeBytesFloor} from '../../../master/core/assign.ts'
 import type {PendingRequest, Scene, WorkerState} from '../../../master/core/assign.ts'
-
-const builder = (name: string, more: Partial<Builder> = {}): Builder => ({
-  name,
-  tags: [],
-  description: '',
-  requires: {},
-  workers: [],
-  container: null,
-  env: {},
-  properties: {},
-  timeoutMs: null,
-  collapseRequests: false,
-  priority: 0,
-  intGraceMs: 1000,
-  termGraceMs: 1000,
-  steps: [],
-  ...more,
-})
 
 const worker = (name: string, more: Partial<WorkerState> = {}): WorkerState => ({
   name,

@@ -6,7 +6,7 @@ import {mkdir} from 'node:fs/promises'
 import path from 'node:path'
 import {crc32, deflateRawSync, constants} from 'node:zlib'
 import {Registry} from 'prom-client'
-import type {Builder, Config} from '../../../config/config.ts'
+import type {Config} from '../../../config/config.ts'
 import {Sessions} from '../../../master/flow/sessions.ts'
 import type {Needs} from '../../../master/http/needs.ts'
 import {createServer} from '../../../master/http/server.ts'
@@ -21,27 +21,18 @@ import type {Store} from '../../../master/world/store/store.ts'
 import {createToken, type Role} from '../../../master/world/store/tokens.ts'
 import {eachDatabase, type Place} from '../../support/database.ts'
 import {fastForward, greenOf} from '../../support/promoting.ts'
+import {builderNamed} from '../../support/builders.ts'
 
 const none = async (): Promise<never> => await Promise.reject(new Error('no promotion in this test'))
 
 export const hookSecret = 'the forge knows this'
 
-const builder = (name: string): Builder => ({
-  name,
-  tags: [name === 'linux' ? 'unix' : 'other'],
-  description: `builds ${name}`,
-  requires: {os: name},
-  workers: [],
-  container: null,
-  env: {},
-  properties: {},
-  timeoutMs: null,
-  collapseRequests: false,
-  priority: 0,
-  intGraceMs: 1000,
-  termGraceMs: 1000,
-  steps: [],
-})
+const builder = (name: string) =>
+  builderNamed(name, {
+    tags: [name === 'linux' ? 'unix' : 'other'],
+    description: `builds ${name}`,
+    requires: {os: name},
+  })
 
 export const config: Config = {
   title: 'Tests',

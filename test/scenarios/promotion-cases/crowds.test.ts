@@ -2,17 +2,10 @@
 import type {Store} from '../../../master/world/store/store.ts'
 import {runPromotions} from '../../../master/flow/promotions.ts'
 import {eachDatabase} from '../../support/database.ts'
-import {
-  addBuild,
-  builderNamed,
-  configOf,
-  fastForward,
-  greenOf,
-  openWorld,
-  stateDirectory,
-} from '../../support/promoting.ts'
+import {addBuild, configOf, fastForward, greenOf, openWorld, stateDirectory} from '../../support/promoting.ts'
 import {MeddledGit} from '../../support/promotion-scene.ts'
 import {Repository} from '../../support/repository.ts'
+import {builderNamed} from '../../support/builders.ts'
 
 /** Commits on main that each write the same file; answers the first and the last. */
 async function longHistory(repository: Repository, count: number): Promise<[string, string]> {
@@ -69,7 +62,7 @@ eachDatabase(
       const counted = counting(store)
       const config = {
         ...configOf([repository.source()], rules.slice(0, count)),
-        builders: builders.map(builderNamed),
+        builders: builders.map((name) => builderNamed(name, {collapseRequests: true})),
       }
       const began = performance.now()
       const reports = await runPromotions({...world, store: counted.store}, config, {
@@ -88,7 +81,7 @@ eachDatabase(
       })
       const config = {
         ...configOf([repository.source()], rules.slice(0, count)),
-        builders: builders.map(builderNamed),
+        builders: builders.map((name) => builderNamed(name, {collapseRequests: true})),
       }
       await runPromotions(world, config, {actor: 'ann'})
       const counted = counting(store)
