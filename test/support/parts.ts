@@ -22,6 +22,7 @@ export type Part =
   | 'debian-source'
   | 'git'
   | 'openssl'
+  | 'unzip'
   | 'sshd'
   | 'object-store'
   | 'nginx'
@@ -172,6 +173,8 @@ export function whyAbsent(part: Exclude<Part, EnginePart>): string | null {
       return program('buildbot') && program('buildbot-worker') ? null : 'Buildbot is not installed'
     case 'git':
       return program('git') ? null : 'git is not installed'
+    case 'unzip':
+      return program('unzip') ? null : 'unzip is not installed'
     case 'openssl':
       return program('openssl') ? null : 'openssl is not installed'
     case 'object-store':
