@@ -28,6 +28,8 @@ export type Part =
   | 'bash'
   | 'zsh'
   | 'man-readers'
+  | 'shellcheck'
+  | 'mmdebstrap'
 
 /** The parts that are asked of an engine's socket. */
 export type EnginePart = 'docker' | 'images' | 'machine' | 'podman' | 'docker-group' | 'podman-group'
@@ -175,6 +177,8 @@ export function whyAbsent(part: Exclude<Part, EnginePart>): string | null {
         : "Ceph's object gateway is not installed (radosgw, ceph-mon and ceph-osd)"
     case 'prometheus':
       return program('prometheus') && program('promtool') ? null : 'Prometheus is not installed'
+    case 'shellcheck':
+    case 'mmdebstrap':
     case 'bash':
     case 'zsh':
       return program(part) ? null : `${part} is not installed`
