@@ -2,6 +2,7 @@
 import {randomBytes} from 'node:crypto'
 import {mkdir} from 'node:fs/promises'
 import {hostname} from 'node:os'
+import type {SecureContextOptions, Server as TlsServer} from 'node:tls'
 import {Registry, collectDefaultMetrics} from 'prom-client'
 import {Sessions} from './flow/sessions.ts'
 import {flow} from './flow/river.ts'
@@ -10,6 +11,7 @@ import {createServer} from './http/server.ts'
 import {firstAdminToken} from './world/admin-token.ts'
 import {writeBackup} from './world/backup/make.ts'
 import {openBells} from './world/bells.ts'
+import {Certificates, type TlsFiles} from './world/certificates.ts'
 import {startClock} from './world/clock.ts'
 import {clockComplaints} from './core/standing.ts'
 import {complaintsOf} from './world/findings.ts'
@@ -18,13 +20,14 @@ import {openDescriptors} from './world/descriptors.ts'
 import {ledger} from './world/ledger.ts'
 import {builtFile, ownVersion} from './world/place.ts'
 import {startPulse} from './world/pulse.ts'
-import {complain, openSay} from './world/say.ts'
+import {complain, openSay, type Say} from './world/say.ts'
 import {
   ConfigurationRefused,
   firstSettings,
   openReload,
   readAnyway,
   refusedComplaint,
+  refusedStatus,
   tellConfiguration,
 } from './world/settings.ts'
 import {Secrets} from './world/secrets.ts'
@@ -34,6 +37,7 @@ import {openStore} from './world/store/database.ts'
 import {enterMaster, leaveMasters} from './world/store/masters.ts'
 import {whereIs} from './world/store/reach.ts'
 import {keepTold} from './world/vitals.ts'
+import {refuseForeign} from '../worker/systemd/file-trouble.ts'
 import {systemd} from '../worker/systemd/systemd.ts'
 import type {World} from './world/world.ts'
 
@@ -52,6 +56,8 @@ export interface MasterOptions {
   /** Or an object store, `s3://…`, or null. */
   readonly objectStore: string | null
   readonly logLevel: string
+  /** What it speaks TLS with; null leaves that to a proxy. */
+  readonly tls?: TlsFiles | null
   /** With a configuration that is refused, go on with the last good one that the database has. */
   readonly lastGood?: boolean
 }
@@ -69,7 +75,9 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
   const say = openSay(options.logLevel)
   const loaded = await readAnyway(options.config)
   if (loaded.refusal !== null && !options.lastGood) throw loaded.refusal
+  const certificates = options.tls ? await Certificates.open(options.tls) : null
   await mkdir(options.stateDir, {recursive: true})
+  refuseForeign(options.stateDir)
   const shelves = await openShelves(options, say)
   let isStarted = false
   const store = await openStore({
@@ -109,11 +117,12 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
   collectDefaultMetrics({register: metrics})
   const current = flow(river.stages, bells, say)
   const pulse = startPulse(store, options.databaseUrl)
-  const complaints = () => {
+  const complaints = (refused: (why: ConfigurationRefused) => string) => {
     const hindrance = world.hindrance()
     return [
       ...(hindrance === null ? [] : [`no new builds are started: ${hindrance}`]),
-      ...(refusal === null ? [] : [refusedComplaint]),
+      ...(refusal === null ? [] : [refused(refusal)]),
+      ...(certificates?.complaints(Date.now()) ?? []),
       ...clockComplaints(pulse.standing()),
       ...current.troubles(),
       ...complaintsOf(river.found().findings),
@@ -126,17 +135,20 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
     desk: sessions,
     promoter: {run: river.decide, planRollback: river.rollback.plan, rollBack: river.rollback.act},
     backup: (out) => writeBackup({...world, holder: master, version, scratch: options.stateDir}, out),
-    complaints: () => Promise.resolve(complaints()),
+    complaints: () => Promise.resolve(complaints(() => refusedComplaint)),
     found: river.found,
     metrics,
+    ...(certificates && {tls: certificates.context}),
     webDirectory: builtFile('web'),
   })
+  const renewal = certificates && renewing(certificates, server.server, say)
   const stopClock = startClock(bells)
   await giveAdminToken(world, options.stateDir)
   let quiet = () => {}
   const stop = async () => {
     quiet()
     pulse.stop()
+    certificates?.stop()
     await stopClock()
     await server.close()
     await current.stop()
@@ -156,11 +168,16 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
   }
   await tellConfiguration(world, first.hash)
   isStarted = true
-  quiet = keepTold({pulse, database: whereIs(options.databaseUrl), complaints})
+  quiet = keepTold({
+    pulse,
+    database: whereIs(options.databaseUrl),
+    complaints: () => complaints(refusedStatus),
+  })
   say.info({address, database: store.engine}, `listening at ${address}`)
   return {
     address,
     reload: async () => {
+      await renewal?.()
       await reload()
     },
     async stop() {
@@ -168,6 +185,20 @@ export async function startMaster(options: MasterOptions): Promise<Master> {
       say.info('stopped')
     },
   }
+}
+
+/** Watches the certificate's files; answers how they are read again at once. */
+function renewing(certificates: Certificates, server: object, say: Say): () => Promise<void> {
+  const changed = (context: SecureContextOptions) => {
+    // What is open goes on with the old one.
+    ;(server as TlsServer).setSecureContext(context)
+    say.info('a new certificate is in force')
+  }
+  const failed = (why: string) => {
+    say.error(`the new certificate cannot be used, the old one stays in force: ${why}`)
+  }
+  certificates.watch(changed, failed)
+  return () => certificates.reload(changed, failed)
 }
 
 /** What takes its time at the start is told, and not held against it. */

@@ -20,7 +20,7 @@ const named = {
   name: 'named',
   setup(build) {
     build.onResolve({filter: /^[^./]/, namespace: 'file'}, async ({path, kind, importer, resolveDir}) => {
-      if (kind !== 'dynamic-import' || !importer.includes('node_modules')) return null
+      if (kind !== 'dynamic-import') return null
       const found = await build.resolve(path, {
         kind: 'require-call',
         importer,

@@ -1,7 +1,16 @@
 // Lays out in debian/tree what the Debian packages install under /usr/lib/ostler, so that they are built from it without Node and
 // network: the bundles, the web page, and the three packages that a bundle leaves apart, without what nobody loads. debian/*.install
 // say where each goes; `built` becomes dist and `packages` node_modules, names that debian/source/options keeps out of the source.
-import {cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import {createRequire} from 'node:module'
 import {dirname, join} from 'node:path'
 import {root} from './place.mjs'
@@ -64,6 +73,7 @@ function layCompiler(folder) {
   const to = join(folder, 'packages', 'esbuild')
   for (const part of ['bin/esbuild', 'esbuild.wasm', 'lib/main.js', 'wasm_exec.js', 'wasm_exec_node.js'])
     put(join(from, part), join(to, part))
+  chmodSync(join(to, 'esbuild.wasm'), 0o644)
   const {version, license} = json(join(from, 'package.json'))
   write(join(to, 'package.json'), {name: 'esbuild', version, license, main: 'lib/main.js'})
 }

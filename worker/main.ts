@@ -13,6 +13,7 @@ import type {Engine} from './world/engine.ts'
 import {findEngine} from './world/find-engine.ts'
 import {Link} from './world/link.ts'
 import {ownVersion} from './world/place.ts'
+import {readIdentity} from './world/identity.ts'
 import {note, refuse, warn} from './world/print.ts'
 import type {SpoolRule} from './world/quota.ts'
 import {openState} from './world/state.ts'
@@ -67,11 +68,12 @@ async function run(options: WorkerOptions): Promise<number> {
     freeBytes: () => disk.freeBytes(),
     spool: () => attempts.spool(),
     hindrance: () => attempts.hindrance(),
+    identity: () => readIdentity(options.identity),
     onWelcome: (welcome) => attempts.welcome(welcome),
     onMessage: (message) => attempts.hear(message),
     onHopeless: (code) => end(code),
   })
-  const store = {master: () => link.master, token}
+  const store = {master: () => link.master, token, identity: () => readIdentity(options.identity)}
   const spool = await spoolRule(options)
   const capacity = {maxBuilds, minFreeBytes, spool, shortage: descriptorShortage}
   const attempts = new Attempts(stateDir, {place, store, hands}, workspaces, disk, capacity)

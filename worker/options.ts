@@ -1,8 +1,10 @@
 // The command line of `ostler worker`, read at the door: everything wrong with it at once.
 import {readFileSync} from 'node:fs'
 import {resolve} from 'node:path'
+import {createSecureContext} from 'node:tls'
 import {Command, CommanderError, Option} from 'commander'
 import {spoolPolicies, type SpoolPolicy} from './core/backlog.ts'
+import {readIdentity, type IdentityFiles} from './world/identity.ts'
 import {refuse} from './world/print.ts'
 
 export interface WorkerOptions {
@@ -18,6 +20,7 @@ export interface WorkerOptions {
   readonly spoolBytes: number
   readonly spoolFull: SpoolPolicy
   readonly engineSocket: string | null
+  readonly identity: IdentityFiles
   /** Whether it waits for its builds when it is told to stop. */
   readonly drains: boolean
   /** How long a workspace is kept that no build uses; null for ever. */
@@ -49,6 +52,17 @@ export function workerProgram(name: string): Command {
     .option('--label <key=value>', 'something this worker can; may be given more than once', collect, [])
     .option('--max-builds <n>', 'how many builds at once', '1')
     .option('--token-file <file>', "a file with the worker's token (else OSTLER_WORKER_TOKEN)")
+    .addOption(
+      new Option('--ca <file>', "trust the issuers in this file for the master's certificate").env(
+        'OSTLER_CA',
+      ),
+    )
+    .addOption(
+      new Option('--tls-cert <file>', 'the certificate to show a master that wants one').env(
+        'OSTLER_TLS_CERT',
+      ),
+    )
+    .addOption(new Option('--tls-key <file>', 'its key').env('OSTLER_TLS_KEY'))
     .option('--min-free <bytes>', 'free space below which new builds are declined, such as 256MiB', '256MiB')
     .option(
       '--spool-limit <bytes>',
@@ -118,6 +132,9 @@ interface Raw {
   readonly spoolLimit: string
   readonly spoolFull: string
   readonly engineSocket?: string
+  readonly ca?: string
+  readonly tlsCert?: string
+  readonly tlsKey?: string
   readonly stop: 'leave' | 'drain'
   readonly keepWorkspaces: string
 }
@@ -140,6 +157,8 @@ function checked(raw: Raw): WorkerOptions | number {
   else if (spoolBytes < shareMin * maxBuilds)
     problems.push(`--spool-limit: at least 1MiB for each of ${maxBuilds} builds`)
   if (spoolFull === null) problems.push(`--spool-full: "truncate" or "block", not "${raw.spoolFull}"`)
+  const identity = {ca: raw.ca || null, cert: raw.tlsCert || null, key: raw.tlsKey || null}
+  problems.push(...identityProblems(identity))
   const keepWorkspacesMs = raw.keepWorkspaces === 'never' ? null : timeOf(raw.keepWorkspaces)
   if (keepWorkspacesMs === 0)
     problems.push(`--keep-workspaces: a time such as 12h or 30d, or never, not "${raw.keepWorkspaces}"`)
@@ -159,8 +178,22 @@ function checked(raw: Raw): WorkerOptions | number {
     spoolBytes,
     spoolFull,
     engineSocket: raw.engineSocket ?? null,
+    identity,
     keepWorkspacesMs,
     drains: raw.stop === 'drain',
+  }
+}
+
+/** What is wrong with the files of TLS; they are read again for each connection. */
+function identityProblems(identity: IdentityFiles): string[] {
+  if ((identity.cert === null) !== (identity.key === null))
+    return ['--tls-cert and --tls-key belong together: give both']
+  try {
+    createSecureContext(readIdentity(identity))
+    return []
+  } catch (error) {
+    const {message} = error as Error
+    return [message.startsWith('--') ? message : `--tls-cert, --tls-key, --ca: ${message}`]
   }
 }
 

@@ -59,13 +59,14 @@ function hindranceOf(scene: Scene, database: Database): Status | null {
 /** What several masters need, and the order in which the first ones start. */
 function clusterHindrance(scene: Scene, database: Database): Status | null {
   const [cluster] = relationsOf(scene, 'cluster')
-  const others = Object.keys(cluster?.units ?? {}).length
-  if (others > 0 && database.database === 'embedded')
+  // A new unit sees no others yet, but one that does not lead is not alone.
+  const areSeveral = !scene.isLeader || Object.keys(cluster?.units ?? {}).length > 0
+  if (areSeveral && database.database === 'embedded')
     return blocked(
       `several masters need PostgreSQL: juju config ${scene.app} database=postgresql, and integrate it`,
     )
   const hasPlace = textOption(scene, 'object-store') !== '' || textOption(scene, 'files-dir') !== ''
-  if (others > 0 && !hasPlace)
+  if (areSeveral && !hasPlace)
     return blocked(
       `several masters need one place for logs and artifacts: juju config ${scene.app} object-store=s3://… or files-dir=…`,
     )

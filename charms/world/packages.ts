@@ -48,7 +48,11 @@ export function install(hands: Hands, {packages, version, tar, hold}: Install): 
     if (tar === null) fromArchive(hands, packages, version)
     else fromTar(hands, packages, tar)
   } finally {
-    for (const unit of held) hands.run(['systemctl', 'unmask', '--runtime', unit])
+    for (const unit of held) {
+      hands.run(['systemctl', 'unmask', '--runtime', unit])
+      // Nor at the next boot, before the charm has had its say.
+      hands.run(['systemctl', 'disable', unit])
+    }
   }
 }
 

@@ -5,11 +5,14 @@ import path from 'node:path'
 import type {z} from 'zod'
 import {problemShape} from '../http/shapes.ts'
 import {Ending, exits} from './exits.ts'
+import {fetching, type Fetching} from './fetching.ts'
 
 export interface ClientOptions {
   readonly master: string
   readonly tokenFile?: string | undefined
   readonly stateDir?: string | undefined
+  /** A file with the issuer of the master's certificate. */
+  readonly ca?: string | undefined
 }
 
 export interface Happening {
@@ -21,8 +24,10 @@ export interface Happening {
 export class Client {
   readonly #root: URL
   readonly #token: string | null
+  readonly #fetch: Fetching
 
-  constructor(master: string, token: string | null) {
+  constructor(master: string, token: string | null, ca?: string) {
+    this.#fetch = fetching(ca)
     try {
       this.#root = new URL(master.endsWith('/') ? master : `${master}/`)
     } catch {
@@ -102,7 +107,7 @@ export class Client {
       if (value !== undefined) url.searchParams.set(name, String(value))
     let response: Response
     try {
-      response = await fetch(url, {
+      response = await this.#fetch(url, {
         method,
         headers: {
           ...headers,
@@ -115,7 +120,7 @@ export class Client {
       const cause = (error as {cause?: {code?: string; message?: string}}).cause
       throw new Ending(
         exits.away,
-        `the master at ${this.#root.origin} could not be reached: ${cause?.code ?? cause?.message ?? (error as Error).message}`,
+        `the master at ${this.#root.origin} could not be reached: ${cause?.code ?? cause?.message ?? (error as Error).message}${caHint(cause?.code)}`,
       )
     }
     if (response.ok) return response
@@ -123,9 +128,15 @@ export class Client {
   }
 }
 
+/** An issuer that nobody told us of is the usual reason. */
+const caHint = (code: string | undefined): string =>
+  code !== undefined && /SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)/.test(code)
+    ? ' (give the issuer of its certificate with --ca, or OSTLER_CA)'
+    : ''
+
 /** The client for the options and the environment. */
-export async function openClient({master, tokenFile, stateDir}: ClientOptions): Promise<Client> {
-  return new Client(master, await findToken(tokenFile, stateDir))
+export async function openClient({master, tokenFile, stateDir, ca}: ClientOptions): Promise<Client> {
+  return new Client(master, await findToken(tokenFile, stateDir), ca)
 }
 
 async function findToken(

@@ -23,6 +23,11 @@ export function clientVerb(program: Command, usage: string, description: string)
       '--token-file <file>',
       "a file with your token (else OSTLER_TOKEN, else systemd's credential ostler-token)",
     )
+    .addOption(
+      new Option('--ca <file>', "trust the issuers in this file for the master's certificate").env(
+        'OSTLER_CA',
+      ),
+    )
     .option('--state-dir <dir>', "use the administrator's token of the master with this state directory")
     .option('--json', 'write the answer as JSON')
 }

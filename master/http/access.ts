@@ -6,6 +6,7 @@ import type {Transaction} from '../world/store/store.ts'
 import {findSession, findToken, type Role, type Token} from '../world/store/tokens.ts'
 import type {Needs} from './needs.ts'
 import {Callers} from './away.ts'
+import {mustBeCertified} from './certified.ts'
 import {Refusal} from './refusals.ts'
 
 export const roles = ['viewer', 'developer', 'operator', 'admin'] as const satisfies readonly Role[]
@@ -75,6 +76,8 @@ export function guard(app: FastifyInstance, needs: Needs): void {
     request.caller =
       policy === 'hook' ? {kind: 'nobody', refused: null} : await known(request, needs, callers)
     admit(request.caller, policy, needs.settings().config.access.read === 'open')
+    if (needs.tls?.ca !== undefined && request.caller.kind === 'worker')
+      mustBeCertified(request, request.caller.name)
     refuseForeignPages(request, needs, stream === true || policy === 'worker')
     request.isAdmitted = true
   })

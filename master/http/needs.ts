@@ -1,5 +1,6 @@
 // Everything the server asks of the rest of the house, so that `main.ts` can hand it over in one object.
 import type {Writable} from 'node:stream'
+import type {SecureContextOptions} from 'node:tls'
 import type {Registry} from 'prom-client'
 import type {Problem, PromotionRule} from '../../config/config.ts'
 import type {Finding} from '../core/findings.ts'
@@ -22,6 +23,8 @@ export interface Needs extends World {
   /** What the reconciler found wrong with the ledger when it looked last, and when (milliseconds since 1970). */
   readonly found: () => {readonly at: number | null; readonly findings: readonly Finding[]}
   readonly metrics: Registry
+  /** What TLS is spoken with, for a server that speaks it itself. */
+  readonly tls?: SecureContextOptions
   /** The directory of the built web application; null serves none. */
   readonly webDirectory: string | null
 }

@@ -16,6 +16,7 @@ import {
 import {binaryFrameMax} from '../../worker/protocol/messages.ts'
 import {guard} from './access.ts'
 import {serveOld} from './away.ts'
+import {basePath, withoutBase} from './base.ts'
 import {EventFeed} from './feed.ts'
 import type {Needs} from './needs.ts'
 import {answerErrors, Refusal, sendRefusal} from './refusals.ts'
@@ -42,7 +43,12 @@ export async function createServer(needs: Needs): Promise<FastifyInstance> {
     requestTimeout: 0,
     forceCloseConnections: 'idle',
     routerOptions: {maxParamLength: 300},
-  })
+    rewriteUrl: ({url = '/'}) => withoutBase(url, basePath(needs.settings().config.url)),
+    // Who shows no certificate, or a wrong one, is told so in words, and only where one is wanted.
+    ...(needs.tls && {
+      https: {...needs.tls, requestCert: needs.tls.ca !== undefined, rejectUnauthorized: false},
+    }),
+  }) as unknown as FastifyInstance
   const streams = new Streams()
   const feed = new EventFeed(needs.store, needs.bells)
   app.addHook('preClose', (done) => {

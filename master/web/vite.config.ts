@@ -5,7 +5,8 @@ import {defineConfig} from 'vite'
 
 export default defineConfig({
   root: fileURLToPath(new URL('.', import.meta.url)),
-  base: '/',
+  // Where the page lies is known only to the master that serves it.
+  base: './',
   plugins: [react()],
   build: {
     outDir: '../../dist/web',

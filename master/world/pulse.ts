@@ -5,9 +5,14 @@ import pg from 'pg'
 import {readStanding, type StandingRow} from './store/standing.ts'
 import type {Store} from './store/store.ts'
 
-/** How often it is asked, and how long an answer may take before another connection is tried. */
-const everyMs = 5_000
-const answerMs = 10_000
+export interface Pace {
+  /** How often the database is asked, in milliseconds. */
+  readonly everyMs: number
+  /** How long an answer may take, in milliseconds, before another connection is tried. */
+  readonly answerMs: number
+}
+
+const usualPace: Pace = {everyMs: 5_000, answerMs: 10_000}
 
 export interface Pulse {
   /** What was answered last; null while there is no answer. */
@@ -22,7 +27,7 @@ export interface Pulse {
  * own, then it is this master's connections that are stuck, and the loop stands still until one is free. Of the
  * embedded database, whose server is this process, an answer is always due.
  */
-export function startPulse(store: Store, databaseUrl: string | null): Pulse {
+export function startPulse(store: Store, databaseUrl: string | null, pace = usualPace): Pulse {
   let standing: StandingRow | null = null
   let turnedAt = performance.now()
   let stopped = false
@@ -31,7 +36,7 @@ export function startPulse(store: Store, databaseUrl: string | null): Pulse {
       (found) => (standing = found),
       () => (standing = null),
     )
-    while (!(await isWithin(asked, answerMs))) {
+    while (!(await isWithin(asked, pace.answerMs))) {
       standing = null
       if (databaseUrl !== null && !(await answersAnew(databaseUrl))) turnedAt = performance.now()
     }
@@ -40,7 +45,7 @@ export function startPulse(store: Store, databaseUrl: string | null): Pulse {
   const loop = async () => {
     while (!stopped) {
       await turn()
-      await delay(everyMs, undefined, {ref: false})
+      await delay(pace.everyMs, undefined, {ref: false})
     }
   }
   void loop()

@@ -26,6 +26,18 @@ export const problemLine = (problem: Problem): string =>
 export const refusedComplaint =
   'configuration: the file is refused and the last good one is in force; ostler check-config tells why'
 
+/** The same for `systemctl status`, with the first problem. */
+export const refusedStatus = (why: ConfigurationRefused): string =>
+  `the configuration is refused and the last good one is in force: ${briefly(why)}`
+
+/** The first problem, and how many more there are. */
+export function briefly({problems}: ConfigurationRefused): string {
+  const [first, ...others] = problems.map(problemLine)
+  const more =
+    others.length === 0 ? '' : ` (and ${String(others.length)} more: ostler check-config lists them)`
+  return `${first ?? ''}${more}`
+}
+
 interface Good {
   readonly config: Config
   readonly hash: string

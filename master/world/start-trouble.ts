@@ -1,6 +1,6 @@
 // Why a master does not start, in one sentence with its remedy.
 import {fileTrouble} from '../../worker/systemd/file-trouble.ts'
-import {ConfigurationRefused, problemLine} from './settings.ts'
+import {briefly, ConfigurationRefused} from './settings.ts'
 
 export interface Start {
   readonly stateDir: string
@@ -9,12 +9,7 @@ export interface Start {
 
 /** The sentence for `systemctl status`; a refused configuration's first problem, and how many more there are. */
 export function startTrouble(error: unknown, {stateDir, listen}: Start): string {
-  if (error instanceof ConfigurationRefused) {
-    const [first, ...others] = error.problems.map(problemLine)
-    const more =
-      others.length === 0 ? '' : ` (and ${String(others.length)} more: ostler check-config lists them)`
-    return `the configuration is refused: ${first ?? ''}${more}`
-  }
+  if (error instanceof ConfigurationRefused) return `the configuration is refused: ${briefly(error)}`
   return listenTrouble(error, listen) ?? fileTrouble(error, stateDir) ?? (error as Error).message
 }
 

@@ -69,10 +69,11 @@ export class Controller {
   }
 
   /** Deploys what stands for PostgreSQL's charm: it hands out a database as that does. */
-  deployPostgresql(more: {withSecrets: boolean} = {withSecrets: true}): void {
+  deployPostgresql(more: {withSecrets: boolean} = {withSecrets: true}, endpoint = 'db:5432'): void {
     juju.addApplication(this.model, 'postgresql', {
       charm: more.withSecrets ? 'postgresql' : 'postgresql-plain',
       endpoints: {database: {role: 'provides', interface: 'postgresql_client'}},
+      config: {endpoint},
     })
     this.addUnit('postgresql')
   }
@@ -189,7 +190,7 @@ export function environmentOf({model, unit, happening, action}: Context): Record
 }
 
 /** Until a unit has started its hooks come in their order; then anything may come next, but of one unit in one relation in order. */
-function eligibleIn(queue: readonly juju.Happening[], hasStarted: boolean): juju.Happening[] {
+export function eligibleIn(queue: readonly juju.Happening[], hasStarted: boolean): juju.Happening[] {
   const isOfLife = ({hook}: juju.Happening) =>
     /^(install|leader-|config-changed|start|stop|remove)/.test(hook)
   if (!hasStarted) {
@@ -220,7 +221,7 @@ function postgresql(context: Context, machine: MachineImage, withSecrets: boolea
     if (tools.relationGet(id, app)['database'] === undefined) continue
     if (tools.relationGet(id, 'postgresql')['endpoints'] !== undefined) continue
     const login = {username: 'relation-1', password: 'first'}
-    const answer = {database: 'ostler', endpoints: 'db:5432', version: '16'}
+    const answer = {database: 'ostler', endpoints: String(tools.config()['endpoint']), version: '16'}
     if (!withSecrets) {
       tools.relationSet(id, 'app', {...answer, ...login})
       continue

@@ -124,7 +124,7 @@ export class MachineImage implements Hands {
     if (verb === 'show') return ok(shown(unit))
     if (unit === undefined) return failed(5, `Unit ${name} not loaded.`)
     if (['mask', 'unmask', 'reset-failed'].includes(verb)) return ok('')
-    this.changes.push(`${verb} ${name}`)
+    if (verb !== 'disable' || unit.state === 'active') this.changes.push(`${verb} ${name}`)
     const before = {...unit}
     unit.isEnabled = verb === 'disable' ? false : verb === 'enable' ? true : unit.isEnabled
     unit.state = verb === 'disable' ? 'inactive' : 'active'
@@ -172,11 +172,13 @@ export class MachineImage implements Hands {
     if (!tokens.some(({text, isRevoked, kind}) => text === shown && !isRevoked && kind !== 'worker'))
       return failed(3, 'the token is not known')
     if (verb === 'workers') return ok('{"items": []}')
-    if (verb !== 'token') return (this.changes.push(args.slice(0, 2).join(' ')), ok(`${verb} done`))
+    if (verb !== 'token')
+      return (this.changes.push(args.slice(0, 2).join(' ')), ok(JSON.stringify({done: verb})))
     if (second === 'list')
       return ok(
         JSON.stringify({items: tokens.map((one) => ({...one, revokedAt: one.isRevoked ? 'then' : null}))}),
       )
+    if (!/^[A-Za-z0-9._@-]{1,100}$/.test(third)) return failed(2, 'the body is not as it should be')
     this.changes.push(`token ${second}`)
     if (second === 'revoke') {
       const token = tokens.find(({id}) => id === third)

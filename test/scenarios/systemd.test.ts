@@ -43,7 +43,9 @@ test('a master says when it serves, what it does, that it reloads, and keeps its
   system.master.process.child.kill('SIGHUP')
   await manager.until(/^RELOADING=1\nMONOTONIC_USEC=\d+$/)
   await manager.until(/^READY=1/)
-  await manager.until(/^STATUS=unwell: configuration: the file is refused and the last good one is in force/)
+  await manager.until(
+    /^STATUS=unwell: the configuration is refused and the last good one is in force: .*ostler\.yaml:1:/,
+  )
   system.configure(config())
   system.master.process.child.kill('SIGHUP')
   await manager.until(/^STATUS=1 worker/)
@@ -189,7 +191,9 @@ test('a refused configuration does not keep a master down that has a last good o
   const again = new Process('master', [...args, '--last-good'], {env: {NOTIFY_SOCKET: manager.path}})
   t.teardown(() => again.stop())
   await manager.until(/^READY=1/)
-  await manager.until(/^STATUS=unwell: configuration: the file is refused and the last good one is in force/)
+  await manager.until(
+    /^STATUS=unwell: the configuration is refused and the last good one is in force: .*ostler\.yaml:1:/,
+  )
   const health = await fetch(`${url}/healthz`)
   t.is(health.status, 503)
   t.regex(await health.text(), /the last good one is in force/)

@@ -17,6 +17,8 @@ export interface Looks {
   readonly scheme?: 'light' | 'dark'
   readonly width?: number
   readonly height?: number
+  /** Takes any certificate. */
+  readonly trusting?: boolean
   /** Texts that a page may write to its console in this test, such as the refusal it provokes. */
   readonly mayComplain?: RegExp
 }
@@ -38,6 +40,7 @@ export async function openPage(browser: Browser, looks: Looks = {}): Promise<Ope
   const context = await browser.newContext({
     colorScheme: looks.scheme ?? 'light',
     viewport: {width: looks.width ?? 1280, height: looks.height ?? 900},
+    ignoreHTTPSErrors: looks.trusting ?? false,
   })
   const page = await context.newPage()
   const complaints: string[] = []

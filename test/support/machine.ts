@@ -19,6 +19,8 @@ export interface MachineOptions {
   readonly packages?: boolean | readonly PackageName[]
   /** Starts its PostgreSQL before the packages are installed. */
   readonly postgresql?: boolean
+  /** Has this one's loopback and ports as its own, as if they were in one network; else it is alone. */
+  readonly besides?: Machine
   /** More arguments of `docker run`, such as `--cap-add`. */
   readonly run?: readonly string[]
 }
@@ -42,11 +44,12 @@ export class Machine {
   /** Boots one; it is gone when the test ends. Rejects when systemd does not come up or the packages cannot be installed. */
   static async boot(
     t: Owner,
-    {packages = false, postgresql = false, run = []}: MachineOptions = {},
+    {packages = false, postgresql = false, besides, run = []}: MachineOptions = {},
   ): Promise<Machine> {
     const machine = new Machine(`ostler-test-machine-${randomBytes(4).toString('hex')}`)
     t.teardown(() => machine.remove())
-    await docker(['run', '--detach', '--name', machine.name, ...asMachine, ...run, machineImage])
+    const network = besides === undefined ? alone : ['--network', `container:${besides.name}`]
+    await docker(['run', '--detach', '--name', machine.name, ...asMachine, ...network, ...run, machineImage])
     await machine.awaitBoot()
     if (postgresql) await machine.must('systemctl start postgresql && pg_isready --timeout=30')
     if (packages !== false) await machine.install(packages === true ? undefined : packages)
@@ -133,9 +136,10 @@ export class Machine {
 
 const allPackages: readonly PackageName[] = ['ostler-common', 'ostler-master', 'ostler-worker']
 
+const alone = ['--hostname', 'machine', '--network', 'none']
 // No --privileged: that asks for a capability which the machines that test us lack.
 const asMachine = [
-  ...['--hostname', 'machine', '--network', 'none', '--stop-signal', 'SIGRTMIN+3'],
+  ...['--stop-signal', 'SIGRTMIN+3'],
   ...['--tmpfs', '/run', '--tmpfs', '/run/lock', '--tmpfs', '/tmp'],
   ...['--cap-add', 'SYS_ADMIN', '--cap-add', 'SYS_PTRACE'],
   ...['--security-opt', 'seccomp=unconfined', '--security-opt', 'systempaths=unconfined'],

@@ -11,6 +11,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from 'node:fs'
 import {join} from 'node:path'
 import {promisify} from 'node:util'
@@ -18,13 +19,21 @@ import {repository} from './sources.ts'
 
 const shelf = join(repository, 'dist', 'debian')
 
-/** The folder with the packages of this clone as it was last built. Rejects with the build's own words. */
-export async function debianPackages(): Promise<string> {
+/**
+ * The folder with the packages of this clone as it was last built, or the same as another version, to upgrade from or to. Rejects
+ * with the build's own words.
+ */
+export async function debianPackages(version = ownVersion): Promise<string> {
   mkdirSync(shelf, {recursive: true})
-  const folder = join(shelf, digest())
-  if (!existsSync(folder)) await run('flock', [join(shelf, 'lock'), process.execPath, builder, folder])
+  const folder = join(shelf, `${digest()}-${version}`)
+  if (!existsSync(folder))
+    await run('flock', [join(shelf, 'lock'), process.execPath, builder, folder, version])
   return folder
 }
+
+export const ownVersion = (
+  JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {version: string}
+).version
 
 /** Nobody keeps these packages: it does not matter how small they are. */
 const quick = {DPKG_DEB_COMPRESSOR_TYPE: 'gzip', DPKG_DEB_COMPRESSOR_LEVEL: '1'}
@@ -33,14 +42,16 @@ const quick = {DPKG_DEB_COMPRESSOR_TYPE: 'gzip', DPKG_DEB_COMPRESSOR_LEVEL: '1'}
 const builder = import.meta.filename
 
 /** Lays the source package's content out and builds it, as a Debian machine without Node would. */
-async function build(folder: string): Promise<void> {
+async function build(folder: string, version: string): Promise<void> {
   if (existsSync(folder)) return
-  for (const old of readdirSync(shelf).filter((name) => name !== 'lock'))
-    rmSync(join(shelf, old), {recursive: true})
+  const isOld = (name: string) => name !== 'lock' && !folder.includes(name.split('-')[0] ?? '')
+  for (const old of readdirSync(shelf).filter(isOld)) rmSync(join(shelf, old), {recursive: true})
   await run(process.execPath, [join(repository, 'scripts', 'tree.mjs')])
   const work = mkdtempSync(join(shelf, 'work-'))
   const source = join(work, 'ostler')
   for (const part of sourceParts) cpSync(join(repository, part), join(source, part), {recursive: true})
+  for (const part of ['debian/changelog', 'debian/tree/package.json'])
+    replaceIn(join(source, part), ownVersion, version)
   await run('dpkg-buildpackage', ['-us', '-uc', '-b'], source)
   const made = join(work, 'made')
   mkdirSync(made)
@@ -48,6 +59,10 @@ async function build(folder: string): Promise<void> {
     renameSync(join(work, name), join(made, name))
   renameSync(made, folder)
   rmSync(work, {recursive: true})
+}
+
+function replaceIn(file: string, text: string, instead: string): void {
+  writeFileSync(file, readFileSync(file, 'utf8').replace(text, instead))
 }
 
 /** What the packages are built from, beside debian/tree, which is made from what was compiled. */
@@ -85,4 +100,4 @@ async function run(program: string, args: readonly string[], cwd = repository): 
   }
 }
 
-if (process.argv[1] === builder) await build(process.argv[2] ?? '')
+if (process.argv[1] === builder) await build(process.argv[2] ?? '', process.argv[3] ?? ownVersion)

@@ -22,8 +22,10 @@ export type Part =
   | 'debian-source'
   | 'git'
   | 'openssl'
+  | 'unzip'
   | 'sshd'
   | 'object-store'
+  | 'nginx'
   | 'prometheus'
   | 'bash'
   | 'zsh'
@@ -69,6 +71,10 @@ export function chromium(): string | null {
 /** The ssh server's program, which is on the search path of administrators only. */
 export const sshdProgram = (): string | null =>
   program('sshd') ?? ['/usr/sbin/sshd'].find(isExecutable) ?? null
+
+/** nginx's program, likewise. */
+export const nginxProgram = (): string | null =>
+  program('nginx') ?? ['/usr/sbin/nginx'].find(isExecutable) ?? null
 
 /** Asks the engine's API; the answer's body, or null when nobody listens or none comes in half a minute (a busy machine). */
 export function askEngine(path: string, socketPath = engineSocket()): Promise<string | null> {
@@ -169,12 +175,16 @@ export function whyAbsent(part: Exclude<Part, EnginePart>): string | null {
       return program('buildbot') && program('buildbot-worker') ? null : 'Buildbot is not installed'
     case 'git':
       return program('git') ? null : 'git is not installed'
+    case 'unzip':
+      return program('unzip') ? null : 'unzip is not installed'
     case 'openssl':
       return program('openssl') ? null : 'openssl is not installed'
     case 'object-store':
       return objectServerPrograms.every(program)
         ? null
         : "Ceph's object gateway is not installed (radosgw, ceph-mon and ceph-osd)"
+    case 'nginx':
+      return nginxProgram() ? null : 'nginx is not installed'
     case 'prometheus':
       return program('prometheus') && program('promtool') ? null : 'Prometheus is not installed'
     case 'shellcheck':

@@ -62,26 +62,26 @@ export interface Visit {
   done(): Promise<void>
 }
 
-/** Opens an empty page, logged in as the administrator. */
+/** Opens an empty page, logged in as the administrator; `at` is where the master's page is, when it is not at the master. */
 export async function visit(
   t: ExecutionContext,
   system: System,
-  looks: Looks & {anonymous?: true} = {},
+  looks: Looks & {anonymous?: true; at?: string} = {},
 ): Promise<Visit> {
   browser ??= await launchBrowser()
   const {page, asked, close} = await openPage(browser, looks)
   // A machine that runs everybody's tests at once is slow; the waits end as soon as they can.
   page.setDefaultTimeout(60_000)
-  const origin = system.master.url
+  const home = looks.at ?? system.master.url
   if (!looks.anonymous)
-    await page.request.post(`${origin}/api/v1/session`, {
+    await page.request.post(`${home}/api/v1/session`, {
       data: {token: adminToken(system)},
-      headers: {origin},
+      headers: {origin: new URL(home).origin},
     })
   t.teardown(() => page.context().close())
   const done = async () => {
     t.deepEqual(
-      asked.filter((url) => !url.startsWith(`${origin}/`) && !url.startsWith('data:')),
+      asked.filter((url) => !url.startsWith(`${home}/`) && !url.startsWith('data:')),
       [],
     )
     await close()

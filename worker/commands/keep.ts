@@ -10,12 +10,15 @@ import {fill} from '../core/templates.ts'
 import type {Keep} from '../protocol/plan.ts'
 import type {Outcome} from '../protocol/results.ts'
 import {matching, type Found} from './files.ts'
+import type {readIdentity} from '../world/identity.ts'
 import {below, stepOf, type Task} from './task.ts'
 
 export interface Store {
   /** The address of the master of the moment, without a final slash. */
   readonly master: () => string
   readonly token: string
+  /** What a TLS connection is made with. */
+  readonly identity?: () => ReturnType<typeof readIdentity>
 }
 
 const retryMs = [500, 1000, 2000, 5000, 10_000, 30_000]
@@ -102,7 +105,7 @@ async function put(
   {file, bytes}: Found,
   sha256: string,
   fence: string,
-  {master, token}: Store,
+  {master, token, identity}: Store,
   signal: AbortSignal,
 ): Promise<{status: number; text: string}> {
   const url = new URL(`${master()}/worker/artifacts/${sha256}`)
@@ -116,6 +119,7 @@ async function put(
     method: 'PUT',
     headers,
     signal,
+    ...identity?.(),
   })
   request.setTimeout(idleMs, () => request.destroy(new Error('the master does not answer')))
   const answered = new Promise<{status: number; text: string}>((resolve, reject) => {

@@ -1,6 +1,6 @@
 // What a failed file operation means for whoever has to mend it: one sentence, with the remedy.
-import {statSync} from 'node:fs'
-import {dirname} from 'node:path'
+import {accessSync, constants, readdirSync, statSync} from 'node:fs'
+import {dirname, join} from 'node:path'
 
 /** The sentence for an error in or below a directory that is ours to use; null when it is none of files. */
 export function fileTrouble(error: unknown, directory: string): string | null {
@@ -19,6 +19,14 @@ export function fileTrouble(error: unknown, directory: string): string | null {
       return `${at} lies below a file: choose another --state-dir`
     default:
       return null
+  }
+}
+
+/** Throws when something right in a directory may not be used: a later failure would not say what is behind it. */
+export function refuseForeign(directory: string): void {
+  for (const entry of readdirSync(directory, {withFileTypes: true})) {
+    const use = entry.isDirectory() ? constants.R_OK | constants.W_OK | constants.X_OK : constants.R_OK
+    if (entry.isDirectory() || entry.isFile()) accessSync(join(directory, entry.name), use)
   }
 }
 

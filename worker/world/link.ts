@@ -1,5 +1,6 @@
 // The websocket to a master: dials, says hello, beats, and dials again for as long as it takes. What is said over it is
 // somebody else's; a broken line changes nothing for a build.
+import type {IncomingMessage} from 'node:http'
 import {WebSocket, type ClientOptions, type RawData} from 'ws'
 import {clockText, isFarApart} from '../core/clocks.ts'
 import {decode, encodeText, FrameFault} from '../protocol/frames.ts'
@@ -14,6 +15,7 @@ import {
   type Welcome,
   type WorkerMessage,
 } from '../protocol/messages.ts'
+import type {readIdentity} from './identity.ts'
 import {note, warn} from './print.ts'
 
 const backoffMinMs = 200
@@ -25,6 +27,9 @@ const backoffMaxMs = 10_000
 const roundsOfRefusal = steadyRounds + 8
 const welcomeMs = 20_000
 const silentBeatsMax = 3
+/** What a refusal may take to be told, and how long it may be. */
+const refusalMs = 5000
+const refusalMost = 10_000
 const known = new Set(['welcome', 'refused', 'offer', 'applied', 'cancel', 'stop', 'beaten'])
 
 export interface LinkOptions {
@@ -39,6 +44,8 @@ export interface LinkOptions {
   readonly onMessage: (message: MasterMessage) => void
   /** Called once, when going on makes no sense: with the exit code. */
   readonly onHopeless: (code: number) => void
+  /** What a TLS connection is made with, asked for each; may throw. */
+  readonly identity?: () => ReturnType<typeof readIdentity>
   /** Opens the line; the simulation has a network of its own. */
   readonly open?: (url: string, options: ClientOptions) => WebSocket
 }
@@ -94,15 +101,20 @@ export class Link {
       perMessageDeflate: false,
       maxPayload: 2 * textFrameMax,
       handshakeTimeout: welcomeMs,
+      ...this.identity(),
     })
     this.socket = socket
     let why = ''
     socket.on('unexpected-response', (request, response) => {
       why = `the master answered ${response.statusCode}`
-      request.destroy()
-      if (response.statusCode === 401 || response.statusCode === 403)
-        this.refuse('token', "the master does not accept this worker's token")
-      socket.terminate()
+      void detailOf(response).then(({code, detail}) => {
+        request.destroy()
+        if (this.socket !== socket) return
+        if (code === 'certificate') this.refuse(code, detail)
+        else if (response.statusCode === 401 || response.statusCode === 403)
+          this.refuse('token', "the master does not accept this worker's token")
+        socket.terminate()
+      })
     })
     socket.on('open', () => {
       this.later(welcomeMs, () => socket.terminate())
@@ -115,6 +127,16 @@ export class Link {
       if (this.socket === socket)
         this.lost(why || `closed with ${code}${reason.length > 0 ? `: ${reason.toString()}` : ''}`)
     })
+  }
+
+  /** A file that is just being renewed costs one dial that fails. */
+  private identity(): Pick<ClientOptions, 'ca' | 'cert' | 'key'> {
+    try {
+      return this.options.identity?.() ?? {}
+    } catch (error) {
+      warn('link.identity', {text: (error as Error).message})
+      return {}
+    }
   }
 
   send(message: WorkerMessage): void {
@@ -227,6 +249,22 @@ export class Link {
   private later(waitMs: number, act: () => void): void {
     if (this.timer) clearTimeout(this.timer)
     this.timer = setTimeout(act, waitMs)
+  }
+}
+
+/** What a refusal says of itself; little of it, and not for long. */
+async function detailOf(response: IncomingMessage): Promise<{code: string; detail: string}> {
+  let text = ''
+  response.setTimeout(refusalMs, () => response.destroy())
+  try {
+    for await (const piece of response) {
+      text += String(piece)
+      if (text.length > refusalMost) break
+    }
+    const {code, detail} = JSON.parse(text) as {code?: unknown; detail?: unknown}
+    return {code: String(code), detail: String(detail)}
+  } catch {
+    return {code: '', detail: ''}
   }
 }
 

@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import {randomBytes} from 'node:crypto'
 import {join} from 'node:path'
-import {fileTrouble} from '../systemd/file-trouble.ts'
+import {fileTrouble, refuseForeign} from '../systemd/file-trouble.ts'
 import {supervise} from './supervise.sh.ts'
 
 export interface State {
@@ -27,6 +27,7 @@ export interface State {
 export function openState(stateDir: string): State | {readonly problem: string} {
   try {
     mkdirSync(stateDir, {recursive: true, mode: 0o700})
+    refuseForeign(stateDir)
     const lock = join(stateDir, 'lock')
     const holder = takeLock(lock)
     if (holder !== null) return {problem: `${stateDir} is used by the worker with process number ${holder}`}

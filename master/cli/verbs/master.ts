@@ -1,6 +1,6 @@
 // `ostler master`: runs a master in the foreground.
 import {Option} from 'commander'
-import type {Exit} from '../exits.ts'
+import {Ending, type Exit, exits} from '../exits.ts'
 import type {Verb} from '../verb.ts'
 
 interface Flags {
@@ -10,6 +10,9 @@ interface Flags {
   readonly filesDir?: string
   readonly objectStore?: string
   readonly lastGood?: true
+  readonly tlsCert?: string
+  readonly tlsKey?: string
+  readonly tlsClientCa?: string
   readonly logLevel: string
 }
 
@@ -38,6 +41,18 @@ export const master: Verb = (program, end) =>
         .choices(['debug', 'info', 'warn', 'error', 'silent'])
         .default('info'),
     )
+    .addOption(
+      new Option('--tls-cert <file>', 'speak TLS with this certificate and its chain (PEM)').env(
+        'OSTLER_TLS_CERT',
+      ),
+    )
+    .addOption(new Option('--tls-key <file>', 'its key (PEM)').env('OSTLER_TLS_KEY'))
+    .addOption(
+      new Option(
+        '--tls-client-ca <file>',
+        "workers must show a certificate of these issuers, with the worker's name as its own",
+      ).env('OSTLER_TLS_CLIENT_CA'),
+    )
     .option(
       '--last-good',
       'when the configuration is refused at the start, go on with the last good one that the database has',
@@ -49,7 +64,7 @@ export const master: Verb = (program, end) =>
         'The keys of an object store are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or systemd credentials named\n' +
         'aws-access-key-id and aws-secret-access-key.',
     )
-    .action(async ({config, stateDir, filesDir, objectStore, listen, lastGood, logLevel}: Flags) => {
+    .action(async ({config, stateDir, filesDir, objectStore, listen, lastGood, logLevel, ...tls}: Flags) => {
       // Only here: no other verb needs the master's parts.
       const {runMaster, databaseSecret} = await import('../../main.ts')
       const code = await runMaster({
@@ -58,9 +73,18 @@ export const master: Verb = (program, end) =>
         listen,
         logLevel,
         lastGood: lastGood === true,
+        tls: tlsFiles(tls),
         filesDir: filesDir || null,
         objectStore: objectStore || null,
         databaseUrl: process.env['OSTLER_DATABASE_URL'] || (await databaseSecret()),
       })
       end(code as Exit)
     })
+
+/** Certificate and key belong together; without both there is no TLS. */
+function tlsFiles({tlsCert, tlsKey, tlsClientCa}: Pick<Flags, 'tlsCert' | 'tlsKey' | 'tlsClientCa'>) {
+  if (!tlsCert && !tlsKey && !tlsClientCa) return null
+  if (!tlsCert || !tlsKey)
+    throw new Ending(exits.usage, '--tls-cert and --tls-key belong together, and --tls-client-ca needs both')
+  return {cert: tlsCert, key: tlsKey, clientCa: tlsClientCa || null}
+}

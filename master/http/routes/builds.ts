@@ -17,6 +17,7 @@ import {
   type RebuildBasis,
 } from '../../world/store/wishes.ts'
 import {actorOf} from '../access.ts'
+import {basePath} from '../base.ts'
 import {notFound, Refusal} from '../refusals.ts'
 import {buildShape, list, originShape, stepShape, submittedShape} from '../shapes.ts'
 import type {Api, RouteNeeds} from './index.ts'
@@ -179,7 +180,7 @@ export function buildRoutes(api: Api, needs: RouteNeeds): void {
       })
       needs.bells.ring('claims')
       needs.bells.ring('events')
-      const statusUrl = `/api/v1/buildsets/${submitted.buildset}`
+      const statusUrl = `${basePath(needs.settings().config.url)}api/v1/buildsets/${submitted.buildset}`
       return await reply
         .code(202)
         .header('location', statusUrl)

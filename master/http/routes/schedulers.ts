@@ -7,6 +7,7 @@ import {mindsRed} from '../../core/testfix.ts'
 import {submitBuildset} from '../../world/store/buildsets.ts'
 import {readHeld} from '../../world/store/views/held.ts'
 import {actorOf} from '../access.ts'
+import {basePath} from '../base.ts'
 import {badInput, notFound, Refusal, type InputProblem} from '../refusals.ts'
 import {list, schedulerShape, submittedShape, type Scheduler} from '../shapes.ts'
 import type {Api, RouteNeeds} from './index.ts'
@@ -93,7 +94,7 @@ export function schedulerRoutes(api: Api, needs: RouteNeeds): void {
       })
       needs.bells.ring('claims')
       needs.bells.ring('events')
-      const statusUrl = `/api/v1/buildsets/${submitted.buildset}`
+      const statusUrl = `${basePath(needs.settings().config.url)}api/v1/buildsets/${submitted.buildset}`
       return await reply
         .code(202)
         .header('location', statusUrl)

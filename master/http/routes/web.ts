@@ -1,12 +1,18 @@
 // The web application: its files, and its one page for every address that is a page's.
 import type {FastifyInstance} from 'fastify'
-import {access} from 'node:fs/promises'
+import {access, readFile} from 'node:fs/promises'
 import path from 'node:path'
+import {basePath} from '../base.ts'
 import type {Needs} from '../needs.ts'
 import {Refusal} from '../refusals.ts'
 
 export function webRoutes(app: FastifyInstance, needs: Needs): void {
   const root = needs.webDirectory
+  /** The one page; its addresses begin with `./`, which is wherever the page lies now. */
+  const page = async () => {
+    const text = await readFile(path.join(root ?? '', 'index.html'), 'utf8')
+    return text.replaceAll('"./', `"${basePath(needs.settings().config.url)}`)
+  }
   app.get<{Params: {'*': string}}>('/*', {config: {policy: 'open'}}, async (request, reply) => {
     const asked = request.params['*']
     const nothing = () => new Refusal(404, 'not-found', `there is nothing at /${asked.slice(0, 200)}`)
@@ -21,7 +27,10 @@ export function webRoutes(app: FastifyInstance, needs: Needs): void {
       (await exists(path.join(root, path.normalize(`/${asked}`))))
     if (isFile) return await reply.sendFile(asked, {maxAge: '5m'})
     if (asked !== '' && !wantsPage(request.headers.accept)) throw nothing()
-    return await reply.header('cache-control', 'no-cache').sendFile('index.html', {cacheControl: false})
+    return await reply
+      .header('cache-control', 'no-cache')
+      .type('text/html; charset=utf-8')
+      .send(await page())
   })
 }
 

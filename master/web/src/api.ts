@@ -18,6 +18,7 @@ import type {
   Worker,
 } from '../../http/shapes.ts'
 import type {Problem} from '../core/form.ts'
+import {base} from './base.ts'
 
 export interface Page<T> {
   readonly items: T[]
@@ -36,7 +37,7 @@ export class Refused extends Error {
   }
 }
 
-const root = '/api/v1'
+const root = `${base}/api/v1`
 const part = encodeURIComponent
 
 async function ask(path: string, init?: RequestInit): Promise<Response> {

@@ -1,7 +1,8 @@
 // Which address shows which page.
 import {useQueryClient} from '@tanstack/react-query'
 import {useEffect, type ReactNode} from 'react'
-import {Route, Switch, useLocation} from 'wouter'
+import {Link, Route, Router, Switch, useLocation} from 'wouter'
+import {base} from './base.ts'
 import {BuildPage} from './build/page.tsx'
 import {BuilderPage} from './builders/page.tsx'
 import {BuildersPage} from './builders/list.tsx'
@@ -26,9 +27,11 @@ export function App() {
     if (type === 'refused') void client.invalidateQueries({queryKey: whoKey})
   })
   return (
-    <Frame>
-      <Answered question={question}>{() => (role === null ? <LoginPage inPlace /> : <Pages />)}</Answered>
-    </Frame>
+    <Router base={base}>
+      <Frame>
+        <Answered question={question}>{() => (role === null ? <LoginPage inPlace /> : <Pages />)}</Answered>
+      </Frame>
+    </Router>
   )
 }
 
@@ -56,7 +59,7 @@ function Nowhere(): ReactNode {
     <div className="page">
       <h1>No such page</h1>
       <p>
-        There is nothing at <code>{path}</code>. The waterfall is <a href="/">here</a>.
+        There is nothing at <code>{path}</code>. The waterfall is <Link href="/">here</Link>.
       </p>
     </div>
   )

@@ -27,7 +27,7 @@ export function whereIs(url: string | null): string {
   if (url === null) return 'the embedded database'
   try {
     const {protocol, hostname, searchParams} = new URL(url)
-    const host = decodeURIComponent(hostname) || (searchParams.get('host') ?? '')
+    const host = searchParams.get('host') ?? decodeURIComponent(hostname)
     if (protocol === 'socket:' || host.startsWith('/')) return 'PostgreSQL on the local socket'
     return `PostgreSQL at ${host || 'localhost'}`
   } catch {

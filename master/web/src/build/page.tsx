@@ -9,6 +9,7 @@ import {toneOf} from '../../core/marks.ts'
 import {shortRevision} from '../../core/say.ts'
 import {read} from '../api.ts'
 import {useRefreshed} from '../asking.ts'
+import {ownPath} from '../base.ts'
 import {NeedsRole} from '../frame/acting.tsx'
 import {Verdict} from '../frame/marks.tsx'
 import {Answered, useTitle} from '../frame/page.tsx'
@@ -187,7 +188,7 @@ function useAnchor(): [Anchor | null, (hash: string) => void] {
   return [
     parseAnchor(hash),
     (next) => {
-      go(location.pathname + next, {replace: true})
+      go(ownPath() + next, {replace: true})
       setHash(next)
     },
   ]

@@ -6,6 +6,7 @@ import {toneOf} from '../../core/marks.ts'
 import {shortRevision} from '../../core/say.ts'
 import {read} from '../api.ts'
 import {useRefreshed} from '../asking.ts'
+import {base} from '../base.ts'
 import {NeedsRole} from '../frame/acting.tsx'
 import {Verdict} from '../frame/marks.tsx'
 import {Answered, Page} from '../frame/page.tsx'
@@ -42,7 +43,7 @@ export function BuilderPage({name}: {name: string}) {
           ))}
           <span>{builder.state}</span>
           {builder.needs.length > 0 && <span>needs {builder.needs.join(', ')}</span>}
-          <a href={`/badge/${encodeURIComponent(name)}.svg`}>badge</a>
+          <a href={`${base}/badge/${encodeURIComponent(name)}.svg`}>badge</a>
         </p>
       )}
       {builders.data && !builder && (

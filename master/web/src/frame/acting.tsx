@@ -2,6 +2,7 @@
 import {useMutation, useQueryClient} from '@tanstack/react-query'
 import {useState, type SubmitEvent, type ReactNode} from 'react'
 import {Link} from 'wouter'
+import {loginAddress} from '../base.ts'
 import {useMay, useWho, type Role} from '../session.ts'
 import {Dialog} from './dialog.tsx'
 
@@ -115,8 +116,7 @@ export function NeedsRole({role, to}: {role: Role; to: string}) {
   if (who.name === null)
     return (
       <p className="note">
-        <Link href={`/login?back=${encodeURIComponent(location.pathname + location.search)}`}>Log in</Link> to{' '}
-        {to}.
+        <Link href={loginAddress()}>Log in</Link> to {to}.
       </p>
     )
   return (

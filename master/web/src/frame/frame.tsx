@@ -5,6 +5,7 @@ import {Link, useLocation} from 'wouter'
 import {act} from '../api.ts'
 import {useLiveness} from '../live.ts'
 import {whoKey} from '../asking.ts'
+import {loginAddress} from '../base.ts'
 import {useWho} from '../session.ts'
 import {Help} from './help.tsx'
 import {useShortcuts} from './keys.ts'
@@ -102,10 +103,7 @@ function Person() {
   if (!who) return null
   if (who.name === null)
     return (
-      <Link
-        className="person"
-        href={`/login?back=${encodeURIComponent(location.pathname + location.search)}`}
-      >
+      <Link className="person" href={loginAddress()}>
         Log in
       </Link>
     )

@@ -2,6 +2,7 @@
 import {useEffect, type ReactNode} from 'react'
 import {Link} from 'wouter'
 import {Refused} from '../api.ts'
+import {loginAddress} from '../base.ts'
 
 /** Names the browser's tab. */
 export function useTitle(title: string) {
@@ -41,7 +42,7 @@ export const NoAnswer = ({error}: {error: Error}) => (
     <p>{error.message}</p>
     {error instanceof Refused && (error.status === 401 || error.status === 403) && (
       <p>
-        <Link href={`/login?back=${encodeURIComponent(location.pathname + location.search)}`}>Log in</Link>
+        <Link href={loginAddress()}>Log in</Link>
       </p>
     )}
   </div>

@@ -1,5 +1,6 @@
 // The columns left of the builders, on the same time axis: what changed, and what was promoted.
 import {useMemo, useState} from 'react'
+import {Link} from 'wouter'
 import {authorName, shortRevision} from '../../core/say.ts'
 import {Dialog} from '../frame/dialog.tsx'
 import {sayFully} from '../frame/times.tsx'
@@ -145,9 +146,9 @@ export function PromotionsRail({
       <div className="rail-head" style={{height: bandHeight + headHeight[arrangement.detail]}}>
         <b>Promotions</b>
         <small>
-          <a href="/promotions" title={board.rules.map(sayRule).join('\n')}>
+          <Link href="/promotions" title={board.rules.map(sayRule).join('\n')}>
             {sayRules(board)}
-          </a>
+          </Link>
         </small>
       </div>
       {arrangement.promotions.filter(inSight(sight, trackTop)).map((bunch) => (
@@ -156,9 +157,9 @@ export function PromotionsRail({
             <PromotionMark key={promotion.id} promotion={promotion} />
           ))}
           {bunch.hidden.length > 0 && (
-            <a className="more" href="/promotions">
+            <Link className="more" href="/promotions">
               {bunch.hidden.length} more
-            </a>
+            </Link>
           )}
         </div>
       ))}
@@ -167,7 +168,7 @@ export function PromotionsRail({
 }
 
 const PromotionMark = ({promotion}: {promotion: PromotionRow & {at: number}}) => (
-  <a
+  <Link
     className="promotion"
     href="/promotions"
     title={`${promotion.rule}: ${promotion.from} to ${promotion.to}\n${promotion.revision}\n${sayFully(promotion.at)}`}
@@ -178,7 +179,7 @@ const PromotionMark = ({promotion}: {promotion: PromotionRow & {at: number}}) =>
     <small>
       <code>{shortRevision(promotion.revision).slice(0, 7)}</code> {promotion.rule}
     </small>
-  </a>
+  </Link>
 )
 
 const sayRule = (rule: Board['rules'][number]) =>
