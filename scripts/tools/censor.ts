@@ -61,8 +61,10 @@ const places: readonly (readonly [RegExp, string])[] = [
 ]
 
 const value = `("(?:[^"\\\\]|\\\\.)*"|'[^']*'|[^\\s,;}\\]]+)`
+/** Not where a secret is only named, as a configuration does: `{secret: chat-url}`, which JSON never writes so. */
+const notNamed = '(?!(?<=\\{\\s*)secret:\\s*[\\w-]+\\s*\\})'
 /** A name that is given a value: `password: x`, `PGPASSWORD=x`, `"token": "x"`. */
-const given = new RegExp(`(["']?[\\w.-]*(?:${telling})[\\w.-]*["']?\\s*[:=]\\s*)${value}`, 'gi')
+const given = new RegExp(`${notNamed}(["']?[\\w.-]*(?:${telling})[\\w.-]*["']?\\s*[:=]\\s*)${value}`, 'gi')
 /** An option of a command whose value follows it: `--password x`. */
 const option = new RegExp(`(--[\\w-]*(?:${telling})[\\w-]*\\s+)${value}`, 'gi')
 

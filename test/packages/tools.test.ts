@@ -37,13 +37,7 @@ needs('machine')('tools, backup, promotion and janitor work as they are installe
   t.is((await machine.run(`systemctl is-enabled ${timers}`)).stdout, 'enabled\nenabled\ndisabled\n')
   t.is((await machine.run(`systemctl is-active ${timers}`)).stdout, 'active\nactive\ninactive\n')
   for (const unit of ['ostler-backup', 'ostler-promote', 'ostler-janitor'])
-    t.is(
-      await says(
-        `systemd-analyze verify --man=yes ${unit}.service 2>&1 | grep "$unit" | grep ${unit}. || true`,
-      ),
-      '',
-      unit,
-    )
+    t.is(await says(`systemd-analyze verify --man=no ${unit}.service 2>&1 | grep ${unit} || true`), '', unit)
 
   // A build, a backup of it, and its restore.
   await machine.must(`ostler force hello --wait ${admin}`)
@@ -64,7 +58,7 @@ needs('machine')('tools, backup, promotion and janitor work as they are installe
 
   // One that cannot be made is seen, and costs no other.
   await machine.must(
-    'mount -t tmpfs -o size=64k none /var/backups/ostler && chown ostler /var/backups/ostler',
+    'mount -t tmpfs -o size=8k none /var/backups/ostler && chown ostler /var/backups/ostler',
   )
   t.not((await machine.run('systemctl start ostler-backup')).code, 0)
   t.regex(await says('systemctl --failed --no-legend --plain'), /ostler-backup\.service/)

@@ -57,6 +57,7 @@ const unknown: readonly (readonly [string, string])[] = [
   ['a line of an environment', 'SMTP_PASSWORD=c2VjcmV0c2VjcmV0'],
   ['a value in YAML', 'password: c2VjcmV0c2VjcmV0'],
   ['a value in JSON', '{"apiKey": "c2VjcmV0c2VjcmV0", "a": 1}'],
+  ['the first value in JSON', '{"secret":"c2VjcmV0c2VjcmV0"}'],
   ['an option of a command', 'mysql --password c2VjcmV0c2VjcmV0 db'],
   ['an option with its value', 'psql --password=c2VjcmV0c2VjcmV0'],
   ['a key', '-----BEGIN RSA PRIVATE KEY-----\nc2VjcmV0c2VjcmV0\n-----END RSA PRIVATE KEY-----'],
@@ -74,6 +75,7 @@ test('what is no secret stays', (t) => {
   for (const text of [
     'worker w1 connected, token 7 is fine',
     'secret: {secret: chat-url}',
+    'url: { secret: chat-url }',
     'listening at http://127.0.0.1:8010',
     'builds 42, tokens: 3',
     'password: null',

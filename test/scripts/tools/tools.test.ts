@@ -266,7 +266,7 @@ test('a report for others has what helps, and none of the secrets of the place',
     `title: Mine\n# ${secrets[0] ?? ''} ${Buffer.from(`x:${secrets[1] ?? ''}`).toString('base64')} ${secrets[6] ?? ''}\nsmtp: {password: ${secrets[5] ?? ''}}\nurl: {secret: chat-url}\n`,
   )
   const target = join(folder, 'report.tar.gz')
-  const args = ['--root', folder, '--output', target, '--master', 'http://127.0.0.1:9']
+  const args = ['--root', folder, '--output', target, '--master', 'http://127.0.0.1:65000']
   const made = await tool('collect-logs', args, '', {MY_SECRET: 'fr0m-environment'})
   t.is(made.code, 0, made.err)
   t.is(statSync(target).mode & 0o777, 0o600)
