@@ -77,10 +77,14 @@ function installing(visit: Visit, work: () => void): void {
   }
 }
 
-function actImage({hands, juju}: Visit, flavor: string): void {
+function actImage(visit: Visit, flavor: string): void {
+  const {hands, juju} = visit
   juju.setStatus({status: 'maintenance', words: `makes the image ${flavor}`})
   const {code, err} = hands.run(['ostler-create-image', flavor])
-  if (code !== 0) throw new Error(`ostler-create-image ${flavor}: ${err.trim()}`)
+  if (code === 0) return
+  const words = err.trim().split('\n').at(-1) ?? ''
+  visit.imageProblem = `the image ${flavor} cannot be made: ${words}`
+  juju.log('WARNING', visit.imageProblem)
 }
 
 function makeOperator({hands, juju}: Visit, scene: Scene): void {

@@ -22,8 +22,9 @@ export interface Visit {
   readonly model: string
   /** The version that the charm was packed with. */
   readonly version: string
-  /** Why the last attempt to install failed. */
+  /** Why the last attempts to install, and to make an image, failed. */
   installProblem: string | null
+  imageProblem: string | null
   /** The configuration, once it could be judged: a repository is asked once in a run. */
   configuration: Wanted | null
 }
@@ -53,6 +54,7 @@ export function look(visit: Visit): Scene {
     master: null,
     engines: role === 'worker' ? enginesOn(visit.hands) : [],
     images: [],
+    imageProblem: visit.imageProblem,
   }
   if (role === 'worker') return {...scene, images: imagesOf(visit, scene)}
   return {...scene, master: masterFacts(visit, scene)}
@@ -61,11 +63,14 @@ export function look(visit: Visit): Scene {
 /** The master of this unit, as its operator. */
 export function ostlerOf(hands: Hands, scene: Scene): Ostler {
   const isEncrypted = hands.read(paths.certificate) !== null && certificateOf(scene) !== null
-  const url = `${isEncrypted ? 'https' : 'http'}://${isEncrypted ? scene.address : '127.0.0.1'}:${String(scene.config['port'] ?? 8010)}`
+  const hasAuthority = isEncrypted && hands.read(paths.certificateAuthority) !== null
+  const listen = textOption(scene, 'listen')
+  const near = ['', '0.0.0.0', '::'].includes(listen) ? '127.0.0.1' : listen
+  const host = isEncrypted ? scene.address : near
   return new Ostler(hands, {
-    url,
+    url: `${isEncrypted ? 'https' : 'http'}://${host}:${String(scene.config['port'] ?? 8010)}`,
     token: operatorToken(scene),
-    authority: isEncrypted ? paths.certificateAuthority : null,
+    authority: hasAuthority ? paths.certificateAuthority : null,
   })
 }
 
@@ -162,6 +167,9 @@ function imagesOf({hands}: Visit, scene: Scene): string[] {
     .split(/[\s,]+/)
     .filter((flavor) => flavor !== '')
   if (wanted.length === 0) return []
-  const {out} = hands.run(['ostler-list-images', '--json'])
-  return wanted.filter((flavor) => out.includes(`"${flavor}"`))
+  const {code, out} = hands.run(['ostler-list-images', '--json'])
+  if (code !== 0) return []
+  const {items} = JSON.parse(out) as {items: readonly {flavor: string; state: string}[]}
+  const current = items.filter(({state}) => state === 'current').map(({flavor}) => flavor)
+  return wanted.filter((flavor) => current.includes(flavor))
 }

@@ -32,6 +32,7 @@ export function runHook(
     model: environment['JUJU_MODEL_NAME'] ?? '',
     version,
     installProblem: null,
+    imageProblem: null,
     configuration: null,
   }
   if (kind === 'actions') runAction(visit, name)
