@@ -30,6 +30,8 @@ export type Part =
   | 'bash'
   | 'zsh'
   | 'man-readers'
+  | 'shellcheck'
+  | 'mmdebstrap'
 
 /** The parts that are asked of an engine's socket. */
 export type EnginePart = 'docker' | 'images' | 'machine' | 'podman' | 'docker-group' | 'podman-group'
@@ -185,6 +187,8 @@ export function whyAbsent(part: Exclude<Part, EnginePart>): string | null {
       return nginxProgram() ? null : 'nginx is not installed'
     case 'prometheus':
       return program('prometheus') && program('promtool') ? null : 'Prometheus is not installed'
+    case 'shellcheck':
+    case 'mmdebstrap':
     case 'bash':
     case 'zsh':
       return program(part) ? null : `${part} is not installed`

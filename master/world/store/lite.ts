@@ -1,8 +1,9 @@
 // The embedded database as `pg` sees it: a stream of PostgreSQL's protocol whose other end is a worker thread.
 // The thread is started by the first connection and again by the next one after it died.
 import {execFile} from 'node:child_process'
-import {existsSync} from 'node:fs'
-import {mkdir, rename, rm} from 'node:fs/promises'
+import {constants, existsSync} from 'node:fs'
+import {access, mkdir, rename, rm} from 'node:fs/promises'
+import {userInfo} from 'node:os'
 import {dirname, join} from 'node:path'
 import {Duplex} from 'node:stream'
 import {promisify} from 'node:util'
@@ -20,12 +21,28 @@ export interface Lite {
 
 /** Makes the directory if it does not exist yet; a crash on the way leaves nothing that looks finished. */
 export async function initialiseLite(dir: string): Promise<void> {
+  for (const path of [dir, join(dir, 'PG_VERSION')]) await refuseAnothers(path)
   if (existsSync(join(dir, 'PG_VERSION'))) return
   const unfinished = `${dir}.new`
   await rm(unfinished, {recursive: true, force: true})
   await mkdir(dirname(dir), {recursive: true, mode: 0o700})
   await promisify(execFile)(process.execPath, [builtFile('master/world/store/lite-init.js'), unfinished])
   await rename(unfinished, dir)
+}
+
+/** What another user has looks as if it were not there, and is neither to be used nor to be made anew. */
+async function refuseAnothers(path: string): Promise<void> {
+  try {
+    await access(path, constants.R_OK | constants.W_OK)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    const {username} = userInfo()
+    throw new Error(
+      `the embedded database: ${path} may not be read and written by ${username} (${String((error as NodeJS.ErrnoException).code)}): ` +
+        `give it its owner back, chown -R ${username}: ${dirname(path)}`,
+      {cause: error},
+    )
+  }
 }
 
 /** Opens an initialised directory. The caller holds its lock. */
