@@ -64,6 +64,7 @@ function actInstall(visit: Visit, order: Order & {order: 'install'}): void {
     const tar = order.from === 'resource' ? juju.resource('packages') : null
     install(hands, {packages: order.packages, version: order.version, tar, hold: unitsOf[role]})
     visit.configuration = null
+    visit.hasInstalled = true
   })
 }
 

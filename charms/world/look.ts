@@ -25,6 +25,8 @@ export interface Visit {
   /** Why the last attempts to install, and to make an image, failed. */
   installProblem: string | null
   imageProblem: string | null
+  /** Whether the packages are others than when it began. */
+  hasInstalled: boolean
   /** The configuration, once it could be judged: a repository is asked once in a run. */
   configuration: Wanted | null
 }
@@ -151,12 +153,14 @@ function configurationOf(visit: Visit, scene: Scene): Wanted {
   const key = secretOption(scene, 'config-key')
   const option = (name: string) => textOption(scene, name)
   if (scene.machine.packages['ostler-common'] === undefined) return {found: 'nothing'}
+  const isKnownGood = scene.memory['configured'] === 'yes' && !visit.hasInstalled
   visit.configuration ??= givenConfiguration(visit.hands, {
     text: option('configuration'),
     repository: option('config-repo'),
     branch: option('config-branch') || 'main',
     path: option('config-path') || 'ostler.yaml',
     key: typeof key === 'object' && key !== null ? (key['ssh-key'] ?? null) : null,
+    inForce: isKnownGood ? (scene.machine.files[paths.configuration] ?? null) : null,
   })
   return visit.configuration
 }

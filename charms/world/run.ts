@@ -33,6 +33,7 @@ export function runHook(
     version,
     installProblem: null,
     imageProblem: null,
+    hasInstalled: false,
     configuration: null,
   }
   if (kind === 'actions') runAction(visit, name)

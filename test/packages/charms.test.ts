@@ -63,7 +63,7 @@ interface Stage {
 needs('machine')(
   'charms deploy a master, PostgreSQL and two workers, rotate, change, upgrade, scale and remove them',
   async (t) => {
-    t.timeout(600_000)
+    t.timeout(900_000)
     const stage = await setUp(t)
     await deploys(stage)
     await rotatesAndChanges(stage)
