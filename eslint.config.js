@@ -2,7 +2,7 @@
 import tseslint from 'typescript-eslint'
 
 export default tseslint.config(
-  {ignores: ['dist/', 'node_modules/', '**/*.mjs', 'eslint.config.js', 'config/examples/']},
+  {ignores: ['debian/tree/', 'dist/', 'node_modules/', '**/*.mjs', 'eslint.config.js', 'config/examples/']},
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: {

@@ -17,8 +17,7 @@ export function tellAgent(scene: Scene, monitoring: Monitoring, port: number | n
     log_alert_rules: {},
     dashboards: monitoring.dashboards,
     log_slots: [],
-    metrics_scrape_jobs:
-      port === null ? [] : [{job_name: `${scene.app}_metrics`, path: '/metrics', port: String(port)}],
+    metrics_scrape_jobs: port === null ? [] : [{job_name: 'ostler', path: '/metrics', port: String(port)}],
   })
   return relationsOf(scene, 'cos-agent').flatMap(({id, ours}) => saying(id, 'unit', ours, {config}))
 }

@@ -100,6 +100,8 @@ export interface Scene {
   readonly engines: readonly string[]
   /** Images that a worker has of those it should have. */
   readonly images: readonly string[]
+  /** Why an image could not be made, as the last attempt said. */
+  readonly imageProblem: string | null
 }
 
 /** The relations of an endpoint that are not just ending, in the order of their ids. */

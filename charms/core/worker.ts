@@ -185,7 +185,10 @@ function planRunning(scene: Scene, master: Master): readonly Order[] {
     ...relationsOf(scene, 'master').flatMap(({id, ours}) =>
       saying(id, 'unit', ours, {credential: master.credential}),
     ),
-    ...missingImages(scene).map((flavor): Order => ({order: 'make-image', flavor})),
+    ...(scene.imageProblem === null ? missingImages(scene) : []).map((flavor): Order => ({
+      order: 'make-image',
+      flavor,
+    })),
   ]
 }
 
@@ -212,6 +215,7 @@ function statusOf(scene: Scene): Status {
   if (unit?.state === 'failed')
     return blocked(`the worker does not run: ${unit.words || 'journalctl -u ostler-worker says why'}`)
   if (unit?.state !== 'active') return waiting(unit?.words || 'the worker is starting')
+  if (scene.imageProblem !== null) return blocked(scene.imageProblem)
   const missing = missingImages(scene)
   if (missing.length > 0) return maintenance(`makes the images ${missing.join(', ')}`)
   return active(unit.words || nameOf(scene))

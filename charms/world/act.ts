@@ -64,6 +64,7 @@ function actInstall(visit: Visit, order: Order & {order: 'install'}): void {
     const tar = order.from === 'resource' ? juju.resource('packages') : null
     install(hands, {packages: order.packages, version: order.version, tar, hold: unitsOf[role]})
     visit.configuration = null
+    visit.hasInstalled = true
   })
 }
 
@@ -77,10 +78,14 @@ function installing(visit: Visit, work: () => void): void {
   }
 }
 
-function actImage({hands, juju}: Visit, flavor: string): void {
+function actImage(visit: Visit, flavor: string): void {
+  const {hands, juju} = visit
   juju.setStatus({status: 'maintenance', words: `makes the image ${flavor}`})
   const {code, err} = hands.run(['ostler-create-image', flavor])
-  if (code !== 0) throw new Error(`ostler-create-image ${flavor}: ${err.trim()}`)
+  if (code === 0) return
+  const words = err.trim().split('\n').at(-1) ?? ''
+  visit.imageProblem = `the image ${flavor} cannot be made: ${words}`
+  juju.log('WARNING', visit.imageProblem)
 }
 
 function makeOperator({hands, juju}: Visit, scene: Scene): void {

@@ -89,7 +89,7 @@ const ofWorker: Readonly<Record<string, Action>> = {
   }),
   'collect-logs'({visit, text}) {
     const target = needed(text('path'), 'path')
-    return {path: target, result: tool(visit, 'ostler-collect-logs', target)}
+    return {path: target, result: tool(visit, 'ostler-collect-logs', '--output', target)}
   },
 }
 

@@ -10,6 +10,8 @@ export interface Given {
   readonly path: string
   /** An ssh key for the repository, or null. */
   readonly key: string | null
+  /** What is in force, which was judged when it came; null when it must be judged anew, as after an upgrade. */
+  readonly inForce: string | null
 }
 
 const clone = '/var/lib/ostler-charm/configuration'
@@ -20,14 +22,14 @@ const checkedFile = '/var/lib/ostler-charm/ostler.yaml'
 export function givenConfiguration(hands: Hands, given: Given): Wanted {
   if (given.text !== '' && given.repository !== '')
     return {found: 'problem', problem: 'configuration and config-repo are both set: reset one of them'}
-  if (given.text !== '') return checked(hands, `${given.text}\n`)
+  if (given.text !== '') return checked(hands, `${given.text}\n`, given.inForce)
   if (given.repository === '') return {found: 'nothing'}
   const problem = fetch(hands, given)
   if (problem !== null) return {found: 'problem', problem}
   const shown = hands.run(['git', '-C', hands.place(clone), 'show', `FETCH_HEAD:${given.path}`])
   if (shown.code !== 0)
     return {found: 'problem', problem: `config-repo has no file ${given.path} on ${given.branch}`}
-  return checked(hands, shown.out)
+  return checked(hands, shown.out, given.inForce)
 }
 
 function fetch(hands: Hands, {repository, branch, key}: Given): string | null {
@@ -49,7 +51,8 @@ function fetch(hands: Hands, {repository, branch, key}: Given): string | null {
   return `config-repo cannot be fetched: ${words.trim()}`
 }
 
-function checked(hands: Hands, text: string): Wanted {
+function checked(hands: Hands, text: string, inForce: string | null): Wanted {
+  if (text === inForce) return {found: 'text', text}
   hands.write(checkedFile, text, 0o600)
   const {code, err} = hands.run(['ostler', 'check-config', hands.place(checkedFile)])
   hands.remove(checkedFile)

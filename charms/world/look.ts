@@ -22,8 +22,11 @@ export interface Visit {
   readonly model: string
   /** The version that the charm was packed with. */
   readonly version: string
-  /** Why the last attempt to install failed. */
+  /** Why the last attempts to install, and to make an image, failed. */
   installProblem: string | null
+  imageProblem: string | null
+  /** Whether the packages are others than when it began. */
+  hasInstalled: boolean
   /** The configuration, once it could be judged: a repository is asked once in a run. */
   configuration: Wanted | null
 }
@@ -53,6 +56,7 @@ export function look(visit: Visit): Scene {
     master: null,
     engines: role === 'worker' ? enginesOn(visit.hands) : [],
     images: [],
+    imageProblem: visit.imageProblem,
   }
   if (role === 'worker') return {...scene, images: imagesOf(visit, scene)}
   return {...scene, master: masterFacts(visit, scene)}
@@ -61,11 +65,14 @@ export function look(visit: Visit): Scene {
 /** The master of this unit, as its operator. */
 export function ostlerOf(hands: Hands, scene: Scene): Ostler {
   const isEncrypted = hands.read(paths.certificate) !== null && certificateOf(scene) !== null
-  const url = `${isEncrypted ? 'https' : 'http'}://${isEncrypted ? scene.address : '127.0.0.1'}:${String(scene.config['port'] ?? 8010)}`
+  const hasAuthority = isEncrypted && hands.read(paths.certificateAuthority) !== null
+  const listen = textOption(scene, 'listen')
+  const near = ['', '0.0.0.0', '::'].includes(listen) ? '127.0.0.1' : listen
+  const host = isEncrypted ? scene.address : near
   return new Ostler(hands, {
-    url,
+    url: `${isEncrypted ? 'https' : 'http'}://${host}:${String(scene.config['port'] ?? 8010)}`,
     token: operatorToken(scene),
-    authority: isEncrypted ? paths.certificateAuthority : null,
+    authority: hasAuthority ? paths.certificateAuthority : null,
   })
 }
 
@@ -146,12 +153,14 @@ function configurationOf(visit: Visit, scene: Scene): Wanted {
   const key = secretOption(scene, 'config-key')
   const option = (name: string) => textOption(scene, name)
   if (scene.machine.packages['ostler-common'] === undefined) return {found: 'nothing'}
+  const isKnownGood = scene.memory['configured'] === 'yes' && !visit.hasInstalled
   visit.configuration ??= givenConfiguration(visit.hands, {
     text: option('configuration'),
     repository: option('config-repo'),
     branch: option('config-branch') || 'main',
     path: option('config-path') || 'ostler.yaml',
     key: typeof key === 'object' && key !== null ? (key['ssh-key'] ?? null) : null,
+    inForce: isKnownGood ? (scene.machine.files[paths.configuration] ?? null) : null,
   })
   return visit.configuration
 }
@@ -162,6 +171,9 @@ function imagesOf({hands}: Visit, scene: Scene): string[] {
     .split(/[\s,]+/)
     .filter((flavor) => flavor !== '')
   if (wanted.length === 0) return []
-  const {out} = hands.run(['ostler-list-images', '--json'])
-  return wanted.filter((flavor) => out.includes(`"${flavor}"`))
+  const {code, out} = hands.run(['ostler-list-images', '--json'])
+  if (code !== 0) return []
+  const {items} = JSON.parse(out) as {items: readonly {flavor: string; state: string}[]}
+  const current = items.filter(({state}) => state === 'current').map(({flavor}) => flavor)
+  return wanted.filter((flavor) => current.includes(flavor))
 }

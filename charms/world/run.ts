@@ -32,6 +32,8 @@ export function runHook(
     model: environment['JUJU_MODEL_NAME'] ?? '',
     version,
     installProblem: null,
+    imageProblem: null,
+    hasInstalled: false,
     configuration: null,
   }
   if (kind === 'actions') runAction(visit, name)

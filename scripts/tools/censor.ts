@@ -12,13 +12,16 @@ export function formsOf(secret: string): readonly string[] {
     .filter((text) => text.length >= shortest)
     .flatMap((text) => [
       text,
-      JSON.stringify(text).slice(1, -1),
+      inJson(text),
+      inJson(inJson(text)),
       encodeURIComponent(text),
       ...bases(text),
       Buffer.from(text).toString('hex'),
     ])
   return [...new Set(forms)].sort((a, b) => b.length - a.length)
 }
+
+const inJson = (text: string): string => JSON.stringify(text).slice(1, -1)
 
 /** In base64 at each of the three places in which it may begin, without the characters that neighbours change. */
 function bases(text: string): string[] {
@@ -36,8 +39,9 @@ function bases(text: string): string[] {
 }
 
 /** Names whose values are secrets. */
-const secretName =
-  /(passw(or)?d|passphrase|secret|token|credential|api[_-]?key|access[_-]?key|private[_-]?key|cookie|authorization|signature|webhook|dsn)/i
+const telling =
+  'passw(?:or)?d|passphrase|secret|token|credential|api[_-]?key|access[_-]?key|private[_-]?key|cookie|authorization|signature|webhook|dsn'
+const secretName = new RegExp(`(${telling})`, 'i')
 
 const places: readonly (readonly [RegExp, string])[] = [
   [/-----BEGIN ([A-Z ]*)PRIVATE KEY-----[^]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g, mark],
@@ -56,20 +60,22 @@ const places: readonly (readonly [RegExp, string])[] = [
   [/([?&](?:[\w-]*(?:token|key|secret|password|signature|sig))=)[^&\s"']+/gi, `$1${mark}`],
 ]
 
-/** A line that gives a name a value: `password: x`, `PGPASSWORD=x`, `"token": "x"`, `--password x`. */
-const given = /(["']?)([\w.-]*)\1(\s*[:=]\s*|\s+)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;}\]]+)/g
+const value = `("(?:[^"\\\\]|\\\\.)*"|'[^']*'|[^\\s,;}\\]]+)`
+/** Not where a secret is only named, as a configuration does: `{secret: chat-url}`, which JSON never writes so. */
+const notNamed = '(?!(?<=\\{\\s*)secret:\\s*[\\w-]+\\s*\\})'
+/** A name that is given a value: `password: x`, `PGPASSWORD=x`, `"token": "x"`. */
+const given = new RegExp(`${notNamed}(["']?[\\w.-]*(?:${telling})[\\w.-]*["']?\\s*[:=]\\s*)${value}`, 'gi')
+/** An option of a command whose value follows it: `--password x`. */
+const option = new RegExp(`(--[\\w-]*(?:${telling})[\\w-]*\\s+)${value}`, 'gi')
 
 /** Text without the secrets that are known by their values (in the forms of `formsOf`), nor those that are known by their places. */
 export function censored(text: string, forms: readonly string[]): string {
   let out = text
   for (const form of forms) out = out.replaceAll(form, mark)
   for (const [pattern, instead] of places) out = out.replace(pattern, instead)
-  return out.replace(given, (whole: string, quote: string, name: string, between: string, value: string) => {
-    if (!secretName.test(name) || value.includes(mark) || isHarmless(value)) return whole
-    // Words of a sentence are none, but an option's value follows it after a space.
-    if (/^\s+$/.test(between) && !name.startsWith('--')) return whole
-    return `${quote}${name}${quote}${between}${mark}`
-  })
+  const without = (whole: string, before: string, said: string) =>
+    said.includes(mark) || isHarmless(said) ? whole : `${before}${mark}`
+  return out.replace(given, without).replace(option, without)
 }
 
 /** Where a secret is named and not told: `{secret: chat-url}`, `null`, a number of something. */

@@ -220,6 +220,17 @@ test('a worker that is drained by its unit rests until it is resumed', (t) => {
   t.is(controller.machine('ostler-master/0').changes.at(-1), 'resume ostler-worker-0')
 })
 
+test('a worker that is given another name gets a token for it, and the one for the old name ends', (t) => {
+  const controller = cluster(undefined, 1)
+  controller.settle()
+  juju.setConfig(controller.model, 'ostler-worker', {'worker-name-prefix': 'builder'})
+  controller.run('ostler-worker/0', {hook: 'config-changed'})
+  t.is(controller.status('ostler-worker/0'), 'waiting: waits for a credential for the name builder-0')
+  controller.settle()
+  t.is(controller.status('ostler-worker/0'), 'active: builder-0')
+  t.deepEqual(live(controller, 'worker'), ['builder-0', 'builder-1'])
+})
+
 test('two workers of one name are told, and the one that has it keeps it', (t) => {
   const controller = cluster(undefined, 1)
   controller.settle()

@@ -22,22 +22,17 @@ schedulers:
   - {name: force, kind: force, builders: [hello]}
 `
 
-/** Packs the charms with this version and unpacks each into a folder. */
-function packCharms(folder: string, version: string): string {
-  const {packed, charms} = {
-    packed: join(folder, `packed-${version}`),
-    charms: join(folder, `charms-${version}`),
-  }
-  const node = (code: string) =>
-    execFileSync(process.execPath, ['--input-type=module', '-e', code], {cwd: repository})
-  node(
-    `import {pack} from './scripts/pack-charm.mjs'; pack(['master', 'worker'], ${JSON.stringify(packed)}, '${version}')`,
-  )
-  for (const role of ['master', 'worker']) {
-    mkdirSync(join(charms, role), {recursive: true})
-    execFileSync('python3', ['-m', 'zipfile', '-e', join(packed, `ostler-${role}.charm`), join(charms, role)])
-    execFileSync('chmod', ['755', join(charms, role, 'dispatch')])
-  }
+/** Lays out the charms of this version as Juju unpacks them. */
+function layCharms(folder: string, version: string): string {
+  const charms = join(folder, `charms-${version}`)
+  const lay = `import {filesOf} from './scripts/pack-charm.mjs'
+    import {mkdirSync, writeFileSync} from 'node:fs'
+    for (const role of ['master', 'worker']) {
+      mkdirSync(${JSON.stringify(charms)} + '/' + role, {recursive: true})
+      for (const {name, bytes, mode} of filesOf(role, '${version}'))
+        writeFileSync([${JSON.stringify(charms)}, role, name].join('/'), bytes, {mode})
+    }`
+  execFileSync(process.execPath, ['--input-type=module', '-e', lay], {cwd: repository})
   return charms
 }
 
@@ -68,7 +63,7 @@ interface Stage {
 needs('machine')(
   'charms deploy a master, PostgreSQL and two workers, rotate, change, upgrade, scale and remove them',
   async (t) => {
-    t.timeout(600_000)
+    t.timeout(900_000)
     const stage = await setUp(t)
     await deploys(stage)
     await rotatesAndChanges(stage)
@@ -113,7 +108,7 @@ const [one, two, three] = ['ostler-worker/0', 'ostler-worker/1', 'ostler-worker/
 
 async function deploys({t, model, folder, packages, version, machines, rests, ostler}: Stage): Promise<void> {
   const {controller} = model
-  const charms = packCharms(folder, version)
+  const charms = layCharms(folder, version)
   const tar = tarOf(folder, packages, 'packages.tar')
   controller.deployPostgresql({withSecrets: true}, '127.0.0.1:5432')
   controller.deploy('ostler-master', 'master', {configuration})
@@ -161,7 +156,7 @@ async function upgrades({
 }: Stage): Promise<void> {
   const next = `${version}+1`
   const tar = tarOf(folder, newerPackages(folder, packages, next), 'newer.tar')
-  const charms = packCharms(folder, next)
+  const charms = layCharms(folder, next)
   const build = await startBuild(ostler)
   for (const unit of [master, one, two]) {
     await model.bringCharm(unit, join(charms, unit === master ? 'master' : 'worker'))

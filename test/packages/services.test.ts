@@ -1,9 +1,13 @@
 // Master and worker as services of a booted Debian: killed, wedged, starved, restarted and rebooted while builds run. Nothing
 // is lost, nothing is built twice but for a reboot, and `systemctl status` says in one line what is wrong.
+import {mkdtempSync, rmSync} from 'node:fs'
+import {tmpdir} from 'node:os'
+import {join} from 'node:path'
 import {setTimeout as sleep} from 'node:timers/promises'
 import test from 'ava'
 import {Machine} from '../support/machine.ts'
 import {needs} from '../support/needs.ts'
+import {engineSocket} from '../support/parts.ts'
 
 const admin = '--state-dir /var/lib/ostler/master'
 
@@ -23,7 +27,8 @@ const config = {
   workers: [{name: 'local'}],
   builders: [
     counting('short', 3),
-    counting('long', 60),
+    counting('long', 40),
+    {...counting('boxed', 40), container: {image: 'ostler-test/busybox', network: 'none'}},
     {
       name: 'greedy',
       steps: [
@@ -35,21 +40,42 @@ const config = {
       ],
     },
   ],
-  schedulers: ['short', 'long', 'greedy'].map((name) => ({name, kind: 'force', builders: [name]})),
+  schedulers: ['short', 'long', 'boxed', 'greedy'].map((name) => ({name, kind: 'force', builders: [name]})),
 }
 
 const ends: (() => unknown)[] = []
 let machine: Machine
+const engine = '/srv/engine.sock'
+/** Where the worker of the machine keeps what it has, for its shell. */
+const workerState = `$(sed -n 's/^OSTLER_WORKER_OPTIONS=--state-dir \\([^ ]*\\).*/\\1/p' /etc/ostler/worker.env)`
 
 test.after.always(async () => {
   for (const end of ends.reverse()) await end()
 })
 
-const services = needs('machine').serial
+const services = needs('machine', 'images').serial
 
 services('the packages’ services are as hardened as they say', async (t) => {
   t.timeout(600_000)
-  machine = await Machine.boot({teardown: (end) => ends.push(end)}, {packages: true})
+  // The engine is the one of the tests, so builds in containers need a directory that both see at one place.
+  const shared = mkdtempSync(join(tmpdir(), 'ostler-services-'))
+  ends.push(() => {
+    rmSync(shared, {recursive: true, force: true})
+  })
+  machine = await Machine.boot(
+    {teardown: (end) => ends.push(end)},
+    {
+      packages: true,
+      run: ['--volume', `${shared}:${shared}`, '--volume', `${engineSocket() ?? ''}:${engine}`],
+    },
+  )
+  await machine.must(`chown ostler-worker: ${shared} && chmod 711 ${shared}`)
+  await machine.must(
+    `group=$(stat --format=%g ${engine}); getent group "$group" || groupadd --gid "$group" engine; usermod --append --groups "$group" ostler-worker`,
+  )
+  await machine.must(
+    `echo 'OSTLER_WORKER_OPTIONS=--state-dir ${shared} --engine-socket ${engine}' >>/etc/ostler/worker.env && systemctl restart ostler-worker`,
+  )
   await machine.write('/etc/ostler/ostler.yaml', JSON.stringify(config))
   await machine.must('systemctl reload buildmaster')
   await status('buildmaster', '^1 worker, 0 building, 0 waiting; the embedded database$')
@@ -112,15 +138,24 @@ services(
     await machine.must('pgrep --full supervisors')
     await machine.must('systemctl start ostler-worker')
     t.like(await ended(build), {result: 'success', attempt})
-    t.is(await log(build), lines(60))
+    t.is(await log(build), lines(40))
   },
 )
+
+services('a build in a container goes on while the hardened worker is killed and restarted', async (t) => {
+  const {id: build, attempt} = await force('boxed')
+  await machine.must('systemctl kill --kill-whom=main --signal=KILL ostler-worker')
+  await status('buildmaster', '^1 worker, 1 building')
+  await machine.must('systemctl restart ostler-worker')
+  t.like(await ended(build), {result: 'success', attempt})
+  t.is(await log(build), lines(40))
+})
 
 services('who stands still is ended by the watchdog, and the build goes on', async (t) => {
   const {id: build, attempt} = await force('long')
   for (const unit of ['buildmaster', 'ostler-worker']) {
     await machine.must(
-      `mkdir -p /run/systemd/system/${unit}.service.d && printf '[Service]\\nWatchdogSec=5\\n' >/run/systemd/system/${unit}.service.d/w.conf`,
+      `mkdir -p /run/systemd/system/${unit}.service.d && printf '[Service]\\nWatchdogSec=4\\n' >/run/systemd/system/${unit}.service.d/w.conf`,
     )
   }
   await machine.must('systemctl daemon-reload && systemctl restart buildmaster ostler-worker')
@@ -130,7 +165,7 @@ services('who stands still is ended by the watchdog, and the build goes on', asy
   for (const unit of ['buildmaster', 'ostler-worker'])
     await machine.until(`journalctl --output=cat --unit=${unit} | grep -q "Failed with result 'watchdog'"`)
   t.like(await ended(build), {result: 'success', attempt})
-  t.is(await log(build), lines(60))
+  t.is(await log(build), lines(40))
   await machine.must(
     'rm -r /run/systemd/system/*.service.d && systemctl daemon-reload && systemctl restart buildmaster ostler-worker',
   )
@@ -146,7 +181,7 @@ services(
     )
     await machine.must('systemctl set-property --runtime buildmaster MemoryMax=infinity')
     t.like(await ended(build), {result: 'success', attempt})
-    t.is(await log(build), lines(60))
+    t.is(await log(build), lines(40))
   },
 )
 
@@ -170,7 +205,7 @@ services('a machine that is rebooted builds again what was running, and all is t
   const after = await ended(running, 180)
   t.is(after.result, 'success')
   t.not(after.attempt, attempt)
-  t.is(await log(running), lines(60))
+  t.is(await log(running), lines(40))
   t.is(await log(done), lines(3))
 })
 
@@ -206,10 +241,10 @@ const wrongs: readonly Wrong[] = [
   },
   {
     truth: 'another owner of what the worker’s state directory holds',
-    spoil: 'chown -R root: /var/lib/ostler/worker/attempts /var/lib/ostler/worker/id',
+    spoil: `chown root: ${workerState}/id`,
     unit: 'ostler-worker',
-    says: 'chown -R [0-9]*:[0-9]* /var/lib/ostler/worker',
-    mend: 'chown -R ostler-worker: /var/lib/ostler/worker',
+    says: 'chown -R [0-9]*:[0-9]* /',
+    mend: `chown ostler-worker: ${workerState}/id`,
   },
   {
     truth: 'no token',
@@ -238,6 +273,13 @@ const wrongs: readonly Wrong[] = [
     unit: 'ostler-worker',
     says: "its clock is 2 hours ahead of the master's: set it right",
     mend: 'sed -i /NODE_OPTIONS/d /etc/ostler/worker.env',
+  },
+  {
+    truth: 'a certificate that has expired',
+    spoil: `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=machine -not_before 20200101000000Z -not_after 20200201000000Z -keyout /srv/key.pem -out /srv/cert.pem 2>/dev/null && chown ostler /srv/key.pem && printf 'OSTLER_TLS_CERT=/srv/cert.pem\\nOSTLER_TLS_KEY=/srv/key.pem\\n' >>/etc/ostler/master.env`,
+    unit: 'buildmaster',
+    says: 'unwell: certificate: it expired on 2020-02-01: renew it',
+    mend: 'sed -i /OSTLER_TLS/d /etc/ostler/master.env',
   },
   {
     truth: 'a full disk',

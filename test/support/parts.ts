@@ -22,6 +22,7 @@ export type Part =
   | 'debian-source'
   | 'git'
   | 'openssl'
+  | 'unzip'
   | 'sshd'
   | 'object-store'
   | 'nginx'
@@ -29,6 +30,8 @@ export type Part =
   | 'bash'
   | 'zsh'
   | 'man-readers'
+  | 'shellcheck'
+  | 'mmdebstrap'
 
 /** The parts that are asked of an engine's socket. */
 export type EnginePart = 'docker' | 'images' | 'machine' | 'podman' | 'docker-group' | 'podman-group'
@@ -176,6 +179,8 @@ export function whyAbsent(part: Exclude<Part, EnginePart>): string | null {
       return program('buildbot') && program('buildbot-worker') ? null : 'Buildbot is not installed'
     case 'git':
       return program('git') ? null : 'git is not installed'
+    case 'unzip':
+      return program('unzip') ? null : 'unzip is not installed'
     case 'openssl':
       return program('openssl') ? null : 'openssl is not installed'
     case 'object-store':
@@ -186,6 +191,8 @@ export function whyAbsent(part: Exclude<Part, EnginePart>): string | null {
       return nginxProgram() ? null : 'nginx is not installed'
     case 'prometheus':
       return program('prometheus') && program('promtool') ? null : 'Prometheus is not installed'
+    case 'shellcheck':
+    case 'mmdebstrap':
     case 'bash':
     case 'zsh':
       return program(part) ? null : `${part} is not installed`

@@ -10,5 +10,4 @@ export const ownPath = (): string =>
   location.pathname.startsWith(`${base}/`) ? location.pathname.slice(base.length) : '/'
 
 /** The way to the login, and back to here. */
-export const loginAddress = (): string =>
-  `/login?back=${encodeURIComponent(ownPath() + location.search)}`
+export const loginAddress = (): string => `/login?back=${encodeURIComponent(ownPath() + location.search)}`
