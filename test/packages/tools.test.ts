@@ -57,9 +57,7 @@ needs('machine')('tools, backup, promotion and janitor work as they are installe
   t.is(await says('systemctl --failed --no-legend --plain'), '')
 
   // One that cannot be made is seen, and costs no other.
-  await machine.must(
-    'mount -t tmpfs -o size=8k none /var/backups/ostler && chown ostler /var/backups/ostler',
-  )
+  await machine.must('mount -t tmpfs -o size=8k none /var/backups/ostler && chown ostler /var/backups/ostler')
   t.not((await machine.run('systemctl start ostler-backup')).code, 0)
   t.regex(await says('systemctl --failed --no-legend --plain'), /ostler-backup\.service/)
   t.regex(await machine.journal('ostler-backup'), /no backup was made/)
