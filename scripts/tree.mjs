@@ -13,6 +13,7 @@ import {
 } from 'node:fs'
 import {createRequire} from 'node:module'
 import {dirname, join} from 'node:path'
+import {licences} from './licences.mjs'
 import {root} from './place.mjs'
 import {whenReady} from './ready.mjs'
 
@@ -29,6 +30,7 @@ export async function layTree(folder = tree) {
   await layProcesses(folder)
   layDatabase(folder)
   layCompiler(folder)
+  writeFileSync(join(folder, 'LEGAL.txt'), licences([join(dist, 'bundle'), join(folder, 'built', 'master')]))
 }
 
 /** Only what the program asks of its package. */
