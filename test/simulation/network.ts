@@ -225,7 +225,15 @@ export class Network {
 
   private refuse(socket: VirtualSocket): void {
     this.clock.later(this.random.between(1, 10), socket.node, () =>
-      socket.emit('unexpected-response', {destroy: () => undefined}, {statusCode: 503}),
+      socket.emit('unexpected-response', {destroy: () => undefined}, refusal),
     )
   }
+}
+
+/** How a master that does not take a connection answers, as far as a worker reads it: without a word. */
+const refusal = {
+  statusCode: 503,
+  setTimeout: () => undefined,
+  destroy: () => undefined,
+  [Symbol.asyncIterator]: () => ({next: () => Promise.resolve({done: true as const, value: undefined})}),
 }

@@ -8,10 +8,10 @@ import {Refusal} from '../refusals.ts'
 
 export function webRoutes(app: FastifyInstance, needs: Needs): void {
   const root = needs.webDirectory
-  /** The one page; its addresses begin with `./`, which is wherever the page lies now. */
+  /** The one page, or null where none was built; its addresses begin with `./`, which is wherever the page lies now. */
   const page = async () => {
-    const text = await readFile(path.join(root ?? '', 'index.html'), 'utf8')
-    return text.replaceAll('"./', `"${basePath(needs.settings().config.url)}`)
+    const text = await readFile(path.join(root ?? '', 'index.html'), 'utf8').catch(() => null)
+    return text && text.replaceAll('"./', `"${basePath(needs.settings().config.url)}`)
   }
   app.get<{Params: {'*': string}}>('/*', {config: {policy: 'open'}}, async (request, reply) => {
     const asked = request.params['*']
@@ -27,10 +27,9 @@ export function webRoutes(app: FastifyInstance, needs: Needs): void {
       (await exists(path.join(root, path.normalize(`/${asked}`))))
     if (isFile) return await reply.sendFile(asked, {maxAge: '5m'})
     if (asked !== '' && !wantsPage(request.headers.accept)) throw nothing()
-    return await reply
-      .header('cache-control', 'no-cache')
-      .type('text/html; charset=utf-8')
-      .send(await page())
+    const text = await page()
+    if (text === null) throw nothing()
+    return await reply.header('cache-control', 'no-cache').type('text/html; charset=utf-8').send(text)
   })
 }
 
