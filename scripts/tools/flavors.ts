@@ -19,7 +19,7 @@ const shape = z.strictObject({
     .default(null),
   mirror: z
     .string()
-    .regex(/^(https?|file):\/\/\S+$/, 'expected an address such as https://deb.debian.org/debian')
+    .regex(/^(https?|file):\/\/\S+$/, 'expected an address such as https://mirror.example.org/debian')
     .nullable()
     .default(null),
   components: z.array(z.string().regex(/^[\w-]+$/)).default(['main']),
